@@ -22,7 +22,7 @@ FOLDER: Final = Path(__file__).parent.parent / "storage" / "sqlite" / "older_rec
 
 COMMITS: Final = {
     1: "828f6ed", 2: "076b407", 3: "4476287", 4: "4c751dc", 5: "78ce13f", 6: "704241f", 7: "e940742", 8: "5b8a413",
-    9: "33f896a", 10: "3113a70", 11: "6239a16", 12: "6f7c4a1", 13: "fe15e0c",
+    9: "33f896a", 10: "3113a70", 11: "6239a16", 12: "6f7c4a1", 13: "fe15e0c", 14: "7eac823",
 }  # fmt: skip
 """A late commit of each version of the schema."""
 

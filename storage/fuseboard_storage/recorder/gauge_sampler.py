@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from fuseboard_engine.events import GaugesSampled
-from fuseboard_storage.recorder.protocols import Recordable
+from fuseboard_storage.backend.recordable import Recordable
 
 INTERVAL: Final = 1.0
 """Seconds between two samples."""

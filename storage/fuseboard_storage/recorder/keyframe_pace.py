@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from typing import Final
 
+from fuseboard_storage.backend.values import UNLIMITED
 from fuseboard_storage.tables.keyframes import MOST_BEHIND, SLICE
 
 MARGIN: Final = 1_000
 """Events that a transaction may add to those of the buffer: reports of drops, ends of other engines."""
-
-UNLIMITED: Final = 2**31
 
 PATIENCE: Final = 5.0
 """Seconds without a new keyframe after which writers stop waiting for one: nothing may be making them."""

@@ -20,14 +20,16 @@ from collections.abc import Awaitable, Callable, Coroutine
 from concurrent.futures import Future
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Final, Literal, Self
+from typing import Any, Final, Literal, Self
 
 from fuseboard_engine.error_text.safe_logging import get_logger
 from fuseboard_engine.events import EngineStopped, Event
+from fuseboard_storage.backend.protocols import Store, StoredLetters, StoredRuns
+from fuseboard_storage.backend.recordable import Recordable
 from fuseboard_storage.errors import RecordingError
 from fuseboard_storage.recorder import origins
 from fuseboard_storage.recorder.event_buffer import BUFFER_BYTES, BUFFER_SIZE, Barrier, EventBuffer
-from fuseboard_storage.recorder.protocols import Recordable
+from fuseboard_storage.recorder.file_store import FileStore
 from fuseboard_storage.recorder.retention import Retention
 from fuseboard_storage.recorder.writer import Writer
 from fuseboard_storage.sqlite.fork_gate import forked_cleanly
@@ -38,10 +40,6 @@ WRITING_SHARE: Final = 0.9
 """The share of the time for closing after which the thread stops writing events and records what is lost."""
 SHORTEST: Final = 0.1
 """Seconds that each part of closing may take in any case."""
-
-if TYPE_CHECKING:
-    from fuseboard_storage.stores.checkpoints import FileCheckpoints
-    from fuseboard_storage.stores.dead_letters import SqliteDeadLetters
 
 
 class Recorder:
@@ -82,7 +80,7 @@ class Recorder:
         self._close_timeout = close_timeout
         self._open_timeout = open_timeout
         self._restore = restore
-        self._retention = retention or Retention()
+        self._store: Store = FileStore(self.path, retention=retention)
         self._forked = False
         """Whether this process is a child of the one that started it. Its own recording begins with its first event."""
         self._buffer = EventBuffer(buffer_size, buffer_bytes)
@@ -93,11 +91,12 @@ class Recorder:
         self._closed = False
         self._lock = threading.Lock()
         self._started_background = False
-        self._dead_letters: SqliteDeadLetters | None = None
-        self._checkpoints: FileCheckpoints | None = None
+        self._dead_letters: StoredLetters | None = None
+        self._checkpoints: StoredRuns | None = None
 
     def _new_writer(self) -> Writer:
-        return Writer(self._engine, self.path, self._buffer, self._retention, notable_only=self._notable_only)
+        writer = self._store.writer(self._engine)
+        return Writer(self._engine, writer, self._store.name, self._buffer, notable_only=self._notable_only)
 
     @property
     def instance(self) -> int | None:
@@ -207,19 +206,13 @@ class Recorder:
     def _attach_dead_letters(self) -> None:
         """Store the engine's dead letters in the recording, if it keeps any."""
         if self._engine.dead_letters is not None:
-            from fuseboard_storage.stores.dead_letters import SqliteDeadLetters
-
-            self._dead_letters = SqliteDeadLetters(self.path)
-            self._writer.on_leave(self._dead_letters.check_file)
+            self._dead_letters = self._store.dead_letters()
             self._engine.dead_letters.attach_store(self._dead_letters)
 
     def _attach_checkpoints(self) -> None:
         """Store the engine's workflow runs in the recording, unless they are stored elsewhere."""
         if self._engine.checkpoints is None:
-            from fuseboard_storage.stores.checkpoints import FileCheckpoints
-
-            self._checkpoints = self._engine.checkpoints = FileCheckpoints(self.path)
-            self._writer.on_leave(self._checkpoints.check_file)
+            self._checkpoints = self._engine.checkpoints = self._store.checkpoints()
 
     def _detach(self) -> None:
         if self._checkpoints is not None:

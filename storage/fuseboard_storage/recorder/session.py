@@ -7,7 +7,7 @@ import os
 import socket
 import sqlite3
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import msgspec
@@ -15,8 +15,8 @@ import msgspec
 from fuseboard_engine.dead_letters.letter import ACTIVE
 from fuseboard_engine.error_text.safe_logging import get_logger
 from fuseboard_engine.events import EngineStarted, Event, RecordingRestarted
+from fuseboard_storage.backend.protocols import Describable
 from fuseboard_storage.recorder import origins
-from fuseboard_storage.recorder.protocols import Recordable
 from fuseboard_storage.sqlite import file_identity, moves, schema
 from fuseboard_storage.sqlite.file_identity import RecordingReplaced
 from fuseboard_storage.sqlite.fork_gate import ForkGate
@@ -35,7 +35,7 @@ class WriterSession:
     Call `ensure_open` before each write; `connection` and `keyframes` are None while the file is closed.
     """
 
-    def __init__(self, engine: Recordable, path: Path) -> None:
+    def __init__(self, engine: Describable, path: Path, on_leave: Sequence[Callable[[], None]]) -> None:
         self.gate = ForkGate(self.close)
         """Work on the file is done inside; a fork closes the file."""
         self.connection: LockingConnection | None = None
@@ -50,7 +50,7 @@ class WriterSession:
         self._templates = Templates()
         self.hurry = threading.Event()
         """Set when the recorder closes: waiting for another writer has to end soon."""
-        self.on_leave: list[Callable[[], None]] = []
+        self._on_leave = on_leave
         """Called when the file was left, so that the stores leave it too."""
 
     def ensure_open(self) -> None:
@@ -117,7 +117,7 @@ class WriterSession:
                 self._notify()
 
     def _notify(self) -> None:
-        for notify in self.on_leave:
+        for notify in self._on_leave:
             notify()
 
     def close(self) -> None:

@@ -1,38 +1,29 @@
-"""The recorder's writer thread, which alone writes events to the file.
+"""The recorder's writer thread, which alone writes an engine's events to its store.
 
-Each cycle commits the buffered events, executes pending commands, records a heartbeat, and maintains keyframes and
-retention: at once when few events wait, else for a share of the time. If the file cannot be written, events stay in the
-buffer and the next cycle retries.
+Each cycle writes the buffered events, executes pending commands, records a heartbeat, and lets the store do a part of
+its maintenance. If the store cannot be written, events stay in the buffer and the next cycle retries.
 """
 
 from __future__ import annotations
 
 import contextlib
-import sqlite3
 import time
 import traceback
 from collections.abc import Callable
 from concurrent.futures import Future
-from functools import partial
-from pathlib import Path
 from typing import Any, Final
 
 from fuseboard_engine.error_text.safe_logging import get_logger
 from fuseboard_engine.events import CommandDone, EngineStopped, Event, EventsDropped
+from fuseboard_storage.backend.errors import InDoubt, NotWritten, StoreBehind, StoreReplaced
+from fuseboard_storage.backend.protocols import EngineWriter
+from fuseboard_storage.backend.recordable import Recordable
+from fuseboard_storage.backend.values import EventBatch, Heartbeat
 from fuseboard_storage.board.metrics import Spans, count, merge_spans
 from fuseboard_storage.board.route_counts import RouteCounter, notable
 from fuseboard_storage.errors import RecordingError
 from fuseboard_storage.recorder.event_buffer import Barrier, Batch, EventBuffer, Item, events_of, settle
 from fuseboard_storage.recorder.gauge_sampler import GaugeSampler
-from fuseboard_storage.recorder.keyframe_pace import UNLIMITED, KeyframePace
-from fuseboard_storage.recorder.protocols import Recordable
-from fuseboard_storage.recorder.retention import InstancePruner, Retention, apply_retention
-from fuseboard_storage.recorder.session import WriterSession
-from fuseboard_storage.sqlite.file_identity import RecordingReplaced
-from fuseboard_storage.sqlite.integrity import is_damage
-from fuseboard_storage.sqlite.write_lock import transaction
-from fuseboard_storage.tables import commands, events, instances, keyframes, marks, metrics
-from fuseboard_storage.tables.keyframes import SLICE, KeyframeMaker
 
 log = get_logger("fuseboard.recorder")
 
@@ -40,7 +31,6 @@ BATCH: Final = 5_000  # the maximum number of events in one transaction
 FEWEST: Final = 250  # the same, at least, if they take longer than `TRANSACTION`
 HOLD_BATCH: Final = 1_000  # the same while keyframes are far behind, so that all processes have a share of the room
 CALM: Final = 500  # with fewer events waiting than this, maintenance delays nothing
-RETENTION_SHARE: Final = 4  # while more wait, retention pauses for this many times as long as its last slice took
 
 # Seconds
 PAUSE: Final = 0.002  # between two commits, so that a busy engine does not wake the writer for each event
@@ -48,45 +38,42 @@ TRANSACTION: Final = 0.05  # for which a transaction is open, about, so that oth
 HOLD: Final = 0.02  # between two attempts to write while keyframes are far behind
 POLL: Final = 0.05  # between two checks for pending commands
 HEARTBEAT: Final = 1.0
-DEAD_CHECK: Final = 10.0  # between two checks for dead engines
-RETENTION: Final = 60.0  # between two applications of the retention policy
 RETRY: Final = 0.25  # after a failure to write
-CATCH_UP: Final = 0.5  # at most for keyframes at the end
 REPEAT: Final = 60.0  # between two log lines about the same error of the file
 
 LOGGED_ERRORS: Final = 100  # different unexpected errors that are logged
-TRANSIENT: Final = (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_FULL)  # errors that a connection survives
 
 
 class Writer:
-    """Writes a buffer's events to one recording. `run` is the thread's body; all else may be called from any thread."""
+    """Writes a buffer's events to one store. `run` is the thread's body; all else may be called from any thread.
+
+    Args:
+        engine: The engine, which executes the commands.
+        store: The engine's writer to the store.
+        name: The name of the store in messages.
+        buffer: Where the events wait.
+        notable_only: Whether ordinary routes are counted instead of being written one by one.
+    """
 
     def __init__(
-        self, engine: Recordable, path: Path, buffer: EventBuffer, retention: Retention, *, notable_only: bool = False
+        self, engine: Recordable, store: EngineWriter, name: str, buffer: EventBuffer, *, notable_only: bool = False
     ) -> None:
         self.opened: Future[None] = Future()
-        """Done once the file is open or its opening will be retried. Fails if the file can never be opened."""
+        """Done once the store is open or its opening will be retried. Fails if it can never be opened."""
         self.opening_timed_out = False
         """Whether the waiter for `opened` has stopped waiting."""
         self.written = 0
         """Events committed since the recording began."""
         self._engine = engine
-        self._path = path
+        self._store = store
+        self._name = name
         self._buffer = buffer
-        self._retention = retention
-        self._pruner = InstancePruner()
-        self._session = WriterSession(engine, path)
         self._counter: RouteCounter | None = RouteCounter() if notable_only else None  # of routes that are not recorded
-        self._maintains = False  # whether this engine maintains the file for all
-        self._maintained = False  # whether it has done so since it became the one
-        self._pace = KeyframePace()
         self._room_left = 0  # for events that wait
-        self._batch = BATCH  # events in the next transaction at most
-        self._alone = True  # whether no other engine writes to the file
-        self._committed = 0  # items of the last batch
-        self._holds = False  # whether events wait because keyframes are far behind
-        self._retention_left = False
-        self._retention_at = 0.0
+        self._batch = BATCH  # events in the next batch at most
+        self._holds = False  # whether events wait because the store has to catch up
+        self._number = 0  # of the last batch, unless the store needs none
+        self._doubtful: tuple[Batch, EventBatch, int] | None = None
         self._give_up_at: float | None = None
         self._failing_since: float | None = None
         self._next_try = 0.0
@@ -94,20 +81,14 @@ class Writer:
         self._logged_errors: set[str] = set()
         self._logged_failures: dict[str, float] = {}
         self._failure_logged = False
-        self._maintenance_pause = RETRY
-        self._maintenance_at = 0.0
         self._ended = False
         self._gauges = GaugeSampler(engine, time.monotonic())
-        self._due = dict.fromkeys(("commands", "heartbeat", "dead_check", "retention"), 0.0)
+        self._due = dict.fromkeys(("commands", "heartbeat"), 0.0)
 
     @property
     def instance(self) -> int | None:
-        """The engine's instance id; None until the file could be opened."""
-        return self._session.instance
-
-    def on_leave(self, notify: Callable[[], None]) -> None:
-        """Call `notify`, in the thread, when the file is no longer at its path and was left."""
-        self._session.on_leave.append(notify)
+        """The engine's instance id; None until the store could be opened."""
+        return self._store.instance
 
     # ------------------------------------------------------------------ the thread
 
@@ -134,8 +115,8 @@ class Writer:
     def _open(self) -> bool:
         """Open the file, now or later. Return False if it can never be opened."""
         try:
-            with self._session.gate:
-                self._try(self._session.ensure_open)
+            with self._store.gate:
+                self._try(self._store.open)
         except RecordingError as error:
             if self.opened.cancelled() or self.opening_timed_out:
                 log.error("%s is not recorded: %s", self._engine.name, error)
@@ -160,11 +141,11 @@ class Writer:
         known = f"{type(error).__name__} {trace[-1].filename}:{trace[-1].lineno}" if trace else type(error).__name__
         if known not in self._logged_errors and len(self._logged_errors) < LOGGED_ERRORS:
             self._logged_errors.add(known)
-            log.error("The recorder of %s %s.", self._path, what, exc_info=error)
+            log.error("The recorder of %s %s.", self._name, what, exc_info=error)
 
     def stop(self, timeout: float) -> None:
         """End the thread once everything is written, at the latest in `timeout` seconds."""
-        self._session.hurry.set()
+        self._store.hurry(timeout)
         self._give_up_at = time.monotonic() + timeout
         self._buffer.wake()
 
@@ -182,34 +163,38 @@ class Writer:
             self._buffer.wait_to_batch(min(RETRY, max(0.0, until - now)))
             return
         self._log_drops()
-        with self._session.gate:
+        with self._store.gate:
             done = self._work(now)
             busy = not done and self._failing_since is not None and self._give_up_at is None
-            more = (done or busy) and self._maintain(now)  # another process that writes does not hinder folding
+            more = (done or busy) and self._maintain(now)  # another process that writes does not hinder maintenance
             waiting = len(self._buffer)
         if not done:
             return
         if self._holds:
-            self._buffer.wait_to_batch(0.0 if self._maintains else HOLD)
+            self._buffer.wait_to_batch(0.0 if more else HOLD)
         elif waiting or more:
             # The pause leaves the application's own threads half of the time, and other processes their turn to write.
-            self._buffer.wait_to_batch(0.0 if waiting >= BATCH and self._alone else PAUSE)
+            self._buffer.wait_to_batch(0.0 if waiting >= BATCH and self._store.alone else PAUSE)
         else:
             self._buffer.wait(max(0.0, self._due["commands"] - time.monotonic()))
 
     def _work(self, now: float) -> bool:
         """Write and execute commands. Return False if the cycle is over: the file failed, or the thread ends."""
-        if not self._try(self._session.ensure_open):
+        if not self._try(self._store.open):
             return False
         if self._failing_since is None and self._give_up_at is None:
-            for event in self._gauges.sample(now, self._session.instance):
+            for event in self._gauges.sample(now, self._store.instance):
                 self._buffer.add(event)
         if not self._write(now) or not self._try(self._run_commands, now):
             return False
         return self._give_up_at is None
 
-    def _try(self, work: Any, *args: Any) -> bool:
-        """Run `work` on the file. On an error of the file, record it for a retry and return False."""
+    def _try(self, work: Callable[..., None], *args: Any) -> bool:
+        """Run `work` on the store. On an error of the store, record it for a retry and return False.
+
+        Raises:
+            StoreBehind: The store has to catch up.
+        """
         try:
             work(*args)
         except RecordingError as error:
@@ -217,17 +202,16 @@ class Writer:
                 raise
             self._note_failure(error)
             return False
-        except RecordingReplaced as error:
-            self._session.leave(error)
+        except StoreBehind:
+            raise
+        except StoreReplaced:
             return False
-        except (sqlite3.Error, OSError) as error:
-            if is_damage(error):
-                self._survive(partial(self._session.move_aside, error))
+        except NotWritten as error:
             self._note_failure(error)
-            if is_damage(error):
+            if error.at_once:
                 self._next_try = 0.0
             return False
-        if self._failing_since is not None and work != self._session.ensure_open:
+        if self._failing_since is not None and work != self._store.open:
             self._note_recovery()
         return True
 
@@ -235,30 +219,30 @@ class Writer:
 
     def _finish(self) -> None:
         """Record the end, close the file, and fail the barriers that are left."""
-        with self._session.gate:
+        with self._store.gate:
             self._end()
 
     def _end(self) -> None:
         left = self._buffer.take(2**31)
-        if self._session.connection is None and self._failing_since is None:
-            self._try(self._session.ensure_open)  # a fork has closed it
+        if self._failing_since is None:
+            self._try(self._store.open)  # a fork has closed it
+        if self._doubtful is not None and not self._try(self._resolve_doubt, self._doubtful):
+            doubtful = self._doubtful[0]
+            merge_spans(left.spans, doubtful.spans)
+            left = Batch([*doubtful.items, *left.items], left.dropped + doubtful.dropped, left.spans)
         try:
             self._record_end(left)
-            self._session.close()
+            self._store.close()
         finally:
             self._fail(left)
 
     def _record_end(self, left: Batch) -> None:
-        """Record the engine's end, and how many events are lost because the file could not be written in time."""
+        """Record the engine's end, and how many events are lost because the store could not be written in time."""
         lost = events_of(left.items)
         ends = [event for event in lost if type(event) is EngineStopped]
         total = left.dropped + len(lost) - len(ends)
         if lost:
-            log.error("%s could not be written; its last %d events are lost.", self._path, len(lost))
-        connection, instance = self._session.connection, self._session.instance
-        if connection is None or instance is None:
-            return
-        self._catch_up()
+            log.error("%s could not be written; its last %d events are lost.", self._name, len(lost))
         wall = self._engine.wall()
         spans: Spans = {}
         merge_spans(spans, left.spans)
@@ -269,25 +253,15 @@ class Writer:
             recorded.insert(0, EventsDropped(at=wall, count=total, reason="the file could not be written in time"))
         if self._counter:
             recorded.insert(0, self._counter.take())
-        connection.execute("PRAGMA busy_timeout = 20")
-        with contextlib.suppress(sqlite3.Error, OSError), transaction(connection):
-            events.insert(connection, instance, recorded)
-            metrics.add(connection, instance, spans)
-            instances.mark_ended(connection, instance, wall, self._buffer.dropped + len(lost) - len(ends))
+        beat = Heartbeat(wall, self._buffer.dropped + len(lost) - len(ends))
+        with contextlib.suppress(NotWritten):
+            self._store.append(EventBatch(recorded, spans, beat, self._next_number(), ends=True))
 
     def _fail(self, left: Batch) -> None:
         todo = "Free space on the disk, or check which process locks the file."
         for item in left.items:
             if isinstance(item, Barrier):
-                item.settle(RecordingError(f"{self._path} could not be written.", todo))
-
-    def _catch_up(self) -> None:
-        """Store the missing keyframes, so that the recording opens fast from then on."""
-        end = min(time.monotonic() + CATCH_UP, self._give_up_at or 0.0)
-        with contextlib.suppress(sqlite3.Error):
-            keyframes = self._keyframes_to_maintain()
-            while keyframes is not None and keyframes.behind() >= SLICE and time.monotonic() < end:
-                keyframes.step()
+                item.settle(RecordingError(f"{self._name} could not be written.", todo))
 
     def _note_failure(self, error: Exception) -> None:
         now = time.monotonic()
@@ -299,147 +273,134 @@ class Writer:
                 self._logged_failures = {str(error): now + REPEAT}
                 log.warning(
                     "%s cannot be written: %s. Calls continue; up to %d events wait in memory, and writing is retried.",
-                    self._path,
+                    self._name,
                     error,
                     self._buffer.size,
                 )
-        if getattr(error, "sqlite_errorcode", None) not in TRANSIENT:
-            self._session.close()
 
     def _note_recovery(self) -> None:
         seconds = time.monotonic() - (self._failing_since or 0.0)
         self._failing_since = None
         if self._failure_logged:
-            log.warning("%s can be written again, after %.1f s.", self._path, seconds)
+            log.warning("%s can be written again, after %.1f s.", self._name, seconds)
 
     def _log_drops(self) -> None:
         dropped = self._buffer.dropped
         if dropped >= max(self._logged_drops + 1, self._logged_drops * 2):
-            log.warning("The buffer for %s is full: %d events have been dropped so far.", self._path, dropped)
+            log.warning("The buffer for %s is full: %d events have been dropped so far.", self._name, dropped)
             self._logged_drops = dropped
 
     # ------------------------------------------------------------------ the steps of a cycle
 
     def _write(self, now: float) -> bool:
-        if self._holds and not self._try(self._look_for_room, now):
+        if self._doubtful is not None and not self._try(self._resolve_doubt, self._doubtful):
+            return False
+        if self._holds and not self._try(self._look_for_room):
             return False
         batch = self._buffer.take(min(HOLD_BATCH, self._room_left) if self._holds else self._batch)
         heartbeat = now >= self._due["heartbeat"]
-        maker = self._session.keyframes
-        made = maker is not None and maker.has_made
-        if not batch.items and not batch.dropped and not heartbeat and not made:
+        if not batch.items and not batch.dropped and not heartbeat:
             return True
         try:
-            done = self._try(self._commit, batch, heartbeat, now)
+            done = self._try(self._append, batch, heartbeat)
+        except StoreBehind:
+            self._holds = True
+            self._buffer.put_back(batch)
+            return True
         except Exception as error:
-            # Not an error of the file: some event cannot be stored. The others can.
+            # Not an error of the store: some event cannot be stored. The others can.
             self._note_unexpected(error, "cannot store an event; it is counted as dropped")
-            self._commit_one_by_one(batch)
+            self._append_one_by_one(batch)
             return True
         if done:
+            if heartbeat:
+                self._due["heartbeat"] = now + HEARTBEAT
             self._settle(batch)
-        else:
+        elif self._doubtful is None:
             self._buffer.put_back(batch)
         return done
 
     def _settle(self, batch: Batch) -> None:
-        """Resolve the barriers that were committed, and return the items that were not to the buffer."""
-        self._holds = self._committed < len(batch.items) or (self._holds and not self._room_left)
-        for item in batch.items[: self._committed]:
+        """Resolve the barriers of a batch that was kept."""
+        self._holds = self._holds and self._room_left < BATCH
+        for item in batch.items:
             if isinstance(item, Barrier):
                 item.settle()
-        if self._holds:
-            self._buffer.put_back(Batch(batch.items[self._committed :], 0, {}))
 
-    def _look_for_room(self, now: float) -> None:
-        connection = self._session.connection
-        assert connection is not None
-        self._room_left = self._room(connection, now)
+    def _look_for_room(self) -> None:
+        self._room_left = self._store.room()
 
-    def _room(self, connection: sqlite3.Connection, now: float) -> int:
-        """Return how many events may be written in the transaction that is open."""
-        if self._give_up_at is not None:
-            return UNLIMITED  # the maintaining engine may be closing, too
-        return self._pace.room(*keyframes.newest(connection), now)
-
-    def _commit(self, batch: Batch, heartbeat: bool, now: float) -> None:
-        """Commit as many items of a batch as keyframes allow, and set `_committed` to their number."""
-        connection, instance = self._session.connection, self._session.instance
-        assert connection is not None and instance is not None
+    def _append(self, batch: Batch, heartbeat: bool) -> None:
+        """Write a batch to the store."""
         counter = self._counter
-        spans: Spans = {}
-        merge_spans(spans, batch.spans)
-        maker = self._session.keyframes
-        with self._session.writing() as templates:
-            began = time.monotonic()
-            if maker is not None:
-                maker.store()
-            items = batch.items[: self._room(connection, now)]
-            written = events_of(items)
-            if batch.dropped:
-                reason = "the recorder's buffer was full"
-                written.insert(0, EventsDropped(at=self._engine.wall(), count=batch.dropped, reason=reason))
-            if counter is None:
-                kept = written
-            else:
-                kept, counter = notable(written, counter, end=heartbeat)
-            events.insert(connection, instance, kept, templates)
-            for event in written:
-                count(spans, event)
-                if type(event) is CommandDone:
-                    commands.settle(connection, instance, event)
-            metrics.add(connection, instance, spans)
-            if heartbeat:
-                self._heartbeat(connection, instance, now)
+        written = events_of(batch.items)
+        if batch.dropped:
+            reason = "the recorder's buffer was full"
+            written.insert(0, EventsDropped(at=self._engine.wall(), count=batch.dropped, reason=reason))
+        kept, spans = written, batch.spans
+        if counter is not None:
+            kept, counter = notable(written, counter, end=heartbeat)
+            spans = _counts_besides(kept, written, batch.spans)
+        beat = Heartbeat(self._engine.wall(), self._buffer.dropped) if heartbeat else None
+        whole = EventBatch(kept, spans, beat, self._next_number())
+        began = time.monotonic()
+        try:
+            self._store.append(whole)
+        except InDoubt:
+            self._doubtful = batch, whole, len(written)
+            self._counter = counter
+            raise
         self._counter = counter
         self.written += len(written)
-        if maker is not None:
-            maker.stored()
-        self._committed = len(items)
-        if len(items) == self._batch:
+        if len(batch.items) == self._batch:
             took = time.monotonic() - began
-            self._batch = min(BATCH, max(FEWEST, int(len(items) * TRANSACTION / max(took, 1e-6))))
+            self._batch = min(BATCH, max(FEWEST, int(len(batch.items) * TRANSACTION / max(took, 1e-6))))
 
-    def _commit_one_by_one(self, batch: Batch) -> None:
+    def _next_number(self) -> int:
+        if not self._store.certain:
+            self._number += 1
+        return self._number
+
+    def _resolve_doubt(self, doubtful: tuple[Batch, EventBatch, int]) -> None:
+        """Write the batch again of which it is unknown whether it was kept."""
+        batch, whole, written = doubtful
+        try:
+            self._store.append(whole)
+            self.written += written
+        except StoreBehind as error:
+            raise NotWritten(str(error)) from error
+        except NotWritten:
+            raise
+        except Exception as error:
+            self._note_unexpected(error, "cannot store an event; its batch is counted as dropped")
+            self._buffer.count_lost(batch.dropped, written)
+        self._doubtful = None
+        self._settle(batch)
+
+    def _append_one_by_one(self, batch: Batch) -> None:
         lost = 0
         left: list[Item] = []
         for event in events_of(batch.items):
-            if left:  # the order stays
+            if left or self._doubtful is not None:  # the order stays
                 left.append(event)
                 continue
             try:
-                if not self._try(self._commit, Batch([event], 0, {}), False, time.monotonic()):
+                if not self._try(self._append, Batch([event], 0, {}), False) and self._doubtful is None:
                     left.append(event)
-                elif not self._committed:
-                    self._holds = True
-                    left.append(event)
+            except StoreBehind:
+                self._holds = True
+                left.append(event)
             except Exception:
                 lost += 1
         left += [item for item in batch.items if isinstance(item, Barrier)]
         self._buffer.put_back(Batch(left, 0, batch.spans))
         self._buffer.count_lost(batch.dropped, lost)
 
-    def _heartbeat(self, connection: sqlite3.Connection, instance: int, now: float) -> None:
-        wall = self._engine.wall()
-        self._due["heartbeat"] = now + HEARTBEAT
-        instances.heartbeat(connection, instance, wall, self._buffer.dropped)
-        events.insert(connection, instance, commands.expire(connection, wall))
-        self._maintains = instances.first_alive(connection, wall) == instance
-        self._alone = not instances.others_alive(connection, instance, wall)
-        if self._maintains and now >= self._due["dead_check"]:
-            self._due["dead_check"] = now + DEAD_CHECK
-            self._session.record_dead(connection, wall)
-
     def _run_commands(self, now: float) -> None:
-        connection, instance = self._session.connection, self._session.instance
-        if now < self._due["commands"] or connection is None or instance is None:
+        if now < self._due["commands"]:
             return
         self._due["commands"] = now + POLL
-        if not commands.has_pending(connection):
-            return
-        with transaction(connection):
-            claimed = commands.claim(connection, instance, self._engine.wall())
-        for command in claimed:
+        for command in self._store.take_commands(self._engine.wall()):
             try:
                 self._engine.execute_command(command)
             except BaseException as error:
@@ -458,74 +419,21 @@ class Writer:
                 )
 
     def _maintain(self, now: float) -> bool:
-        """Do a part of the maintenance. Return whether there is more to do."""
-        connection = self._session.connection
-        if connection is None or now < self._maintenance_at:
-            return False
+        """Let the store do a part of its maintenance. Return whether there is more to do."""
         calm = len(self._buffer) < CALM
         try:
-            maker = self._keyframes_to_maintain()
-            if maker is None:
-                return False
-            behind = self._fold(maker, time.monotonic() - now, calm=calm)
-            if calm and maker.has_made and self._failing_since is None:
-                maker.store()
-                maker.stored()
-            if self._failing_since is None and self._is_retention_due(now, calm=calm and behind < SLICE):
-                if behind < SLICE:
-                    maker.fold()  # what is left, so that retention may count it
-                self._apply_retention(connection, maker.folded)
-                self._due["retention"] = now + (0.0 if self._retention_left else RETENTION)
+            return self._store.maintain(time.monotonic() - now, calm=calm, writable=self._failing_since is None)
         except Exception as error:
-            if is_damage(error):
-                self._session.move_aside(error)
-            self._postpone_maintenance(now, error)
-            return False
-        self._maintenance_pause = RETRY
-        return behind >= SLICE or self._retention_left
-
-    def _fold(self, maker: KeyframeMaker, wrote: float, *, calm: bool) -> int:
-        """Fold events for a share of the time that was spent on writing. Return how many are left.
-
-        When few events wait, one slice is folded in any case, as the next cycle follows soon.
-        """
-        behind = maker.behind()
-        began = time.monotonic()
-        seconds = self._pace.seconds(behind, wrote)
-        while behind >= SLICE and (calm or time.monotonic() - began < seconds):
-            maker.fold()
-            behind, calm = behind - SLICE, False
-        return behind
-
-    def _is_retention_due(self, now: float, *, calm: bool) -> bool:
-        """Return whether retention should do a slice: whenever few events wait, else for a share of the time."""
-        return now >= self._due["retention"] and (calm or time.monotonic() >= self._retention_at)
-
-    def _postpone_maintenance(self, now: float, error: Exception) -> None:
-        """Try again later, less and less often. Events are written meanwhile: they need no maintenance."""
-        self._maintenance_at = now + self._maintenance_pause
-        self._maintenance_pause = min(RETENTION, 2 * self._maintenance_pause)
-        if not isinstance(error, sqlite3.Error) or error.sqlite_errorcode not in TRANSIENT:
             self._note_unexpected(error, "cannot maintain the file at the moment; events are recorded nevertheless")
+            return False
 
-    def _keyframes_to_maintain(self) -> KeyframeMaker | None:
-        """Return the maker of keyframes if this engine maintains the file for all.
 
-        It begins with the newest keyframe when the engine becomes the one that maintains: what it had folded before
-        may have become counts since.
-        """
-        if not self._maintains:
-            self._maintained = False
-            return None
-        if not self._maintained:
-            self._session.renew_keyframes()
-            self._maintained = True
-        return self._session.keyframes
-
-    def _apply_retention(self, connection: sqlite3.Connection, folded: int) -> None:
-        began = time.monotonic()
-        self._retention_left = apply_retention(
-            connection, self._retention, marks.moment(self._engine.wall()), self._pruner, folded=folded
-        )
-        ended = time.monotonic()
-        self._retention_at = ended + RETENTION_SHARE * (ended - began)
+def _counts_besides(kept: list[Event], written: list[Event], spans: Spans) -> Spans:
+    """Return the metrics of the events that are not kept one by one, added to others."""
+    counts: Spans = {}
+    merge_spans(counts, spans)
+    ids = set(map(id, kept))
+    for event in written:
+        if id(event) not in ids:
+            count(counts, event)
+    return counts

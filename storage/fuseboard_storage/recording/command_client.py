@@ -9,14 +9,12 @@ from typing import Any
 import msgspec
 
 from fuseboard_engine.error_text.text_limits import value_within_limits
+from fuseboard_storage.backend.values import Target
 from fuseboard_storage.errors import RecordingError
 from fuseboard_storage.sqlite import schema
 from fuseboard_storage.sqlite.connection import connected, translate_sqlite_errors
 from fuseboard_storage.tables import commands
 from fuseboard_storage.tables.events import stored_name
-
-Target = tuple[int | None, str]
-"""The instance that should take a command (None for the first that does) and the adapter it concerns (empty: all)."""
 
 STARTS = "SELECT id, started_at FROM instances WHERE id IN (SELECT value FROM json_each(?))"
 """Selects the start times of instances, which distinguish them from the instances of another file."""

@@ -9,7 +9,7 @@ import asyncio
 import contextlib
 import os
 import warnings
-from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any, Final, get_args
 
@@ -19,28 +19,22 @@ from fuseboard_engine.commands import VERBS
 from fuseboard_engine.events import State
 from fuseboard_engine.runtime.clock import wall_clock
 from fuseboard_engine.workflow.checkpoints import SavedRun
+from fuseboard_storage.backend.values import CommandStatus, Extent, Target
 from fuseboard_storage.board.board import Board, Entry, InstanceRow
 from fuseboard_storage.board.metrics import AdapterSecond
 from fuseboard_storage.errors import RecordingError
 from fuseboard_storage.recording.change_detector import ChangeDetector
-from fuseboard_storage.recording.command_client import STARTS, Target, check_not_replaced, ids_json, post_commands
+from fuseboard_storage.recording.command_client import STARTS, check_not_replaced, ids_json, post_commands
 from fuseboard_storage.recording.event_query import PAGE, EventFilter, EventQuery, Kind, Moment, Numbers, event_filter
 from fuseboard_storage.recording.metric_steps import AdapterMetrics, adapter_metrics
+from fuseboard_storage.recording.open_file import OpenFile
 from fuseboard_storage.sqlite import schema
-from fuseboard_storage.sqlite.connection import (
-    ReadingMode,
-    connected,
-    damaged,
-    reading_mode,
-    still_immutable,
-    translate_query_errors,
-)
+from fuseboard_storage.sqlite.connection import ReadingMode, connected, reading_mode
 from fuseboard_storage.sqlite.damaged_rows import text, whole_number
 from fuseboard_storage.tables import commands as command_rows
 from fuseboard_storage.tables import events as event_rows
 from fuseboard_storage.tables import keyframes
 from fuseboard_storage.tables import metrics as metric_rows
-from fuseboard_storage.tables.commands import CommandStatus
 from fuseboard_storage.tables.instances import mark_dead
 
 POLL: Final = 0.02  # seconds between two queries of a command whose outcome is awaited
@@ -48,25 +42,34 @@ _STATES: Final = frozenset(get_args(State))
 SLICE: Final = 2_000  # entries folded before other tasks get a chance to run
 
 
-class Recording:
+class Recording(OpenFile):
     """One open recording. Created by `Recording.open`; read-only except for sending commands."""
 
-    def __init__(self, path: Path, connection: aiosqlite.Connection, identity: tuple[int, int] | None) -> None:
-        self.path = path
-        self._connection = connection
-        self._identity = identity
-        self._table: event_rows.EventTable | None = None
-        self._mode = ReadingMode("mode=ro")
-        self._stack = contextlib.AsyncExitStack()
-        self._reopening = asyncio.Lock()
+    def __init__(
+        self,
+        path: Path,
+        connection: aiosqlite.Connection,
+        identity: tuple[int, int] | None,
+        mode: ReadingMode,
+        stack: contextlib.AsyncExitStack,
+        now: Callable[[], int] = wall_clock,
+    ) -> None:
+        super().__init__(path, connection, identity, mode, stack)
         self._changes = ChangeDetector(path)
+        self._now = now
 
     @classmethod
     @contextlib.asynccontextmanager
-    async def open(cls, path: str | os.PathLike[str]) -> AsyncIterator[Recording]:
+    async def open(
+        cls, path: str | os.PathLike[str], *, now: Callable[[], int] = wall_clock
+    ) -> AsyncIterator[Recording]:
         """Open a recording for reading; the file is not changed.
 
         An empty file is a recording that waits for its first engine; all queries of it return nothing until then.
+
+        Args:
+            path: The file.
+            now: UTC microseconds, for the commands that are sent.
 
         Raises:
             RecordingError: The file is missing, is not a recording, has a newer version, is damaged, or cannot be read
@@ -78,8 +81,7 @@ class Recording:
         mode = reading_mode(where)
         async with contextlib.AsyncExitStack() as stack:
             connection = await stack.enter_async_context(connected(where, mode.uri))
-            recording = cls(where, connection, identity)
-            recording._mode, recording._stack = mode, stack
+            recording = cls(where, connection, identity, mode, stack, now)
             await recording._has_tables()
             yield recording
 
@@ -124,12 +126,9 @@ class Recording:
             seq: The number of the last entry to apply. With neither, all entries are applied that are recorded now:
                 those that engines record in the meantime are left out, so that fast ones do not delay the answer.
         """
-        if not await self._has_tables():
-            return Board()
         last = await self.last_seq() if seq is None else seq
         until = keyframes.NEWEST if at is None else at
-        found = await self._nearest(last) if at is None else await self._nearest_at(at)
-        board = keyframes.board_of(found[0] if found else None)
+        board = await self.keyframe(last) if at is None else await self._keyframe_at(at)
         while board.seq < last and (part := await self.slice(board.seq, SLICE, last)):
             for entry in part:
                 if entry.event.at > until:
@@ -137,18 +136,23 @@ class Recording:
                 board.apply(entry)
         return board
 
-    async def _nearest(self, seq: int) -> list[tuple[Any, ...]]:
-        """Return the newest keyframe up to an entry."""
-        return await self._rows(keyframes.by_seq(await self._events()), (seq,))
+    async def keyframe(self, to: int = keyframes.NEWEST) -> Board:
+        """Return the newest stored Board up to an entry; an empty one if there is none."""
+        found = await self._rows_if_any(keyframes.by_seq(await self._events()), (to,))
+        return keyframes.board_of(found[0] if found else None)
 
-    async def _nearest_at(self, at: int) -> list[tuple[Any, ...]]:
+    async def _keyframe_at(self, at: int) -> Board:
         """Return the newest keyframe up to a time; before the first kept event, the keyframe that event follows."""
-        table = await self._events()
-        found = await self._rows(keyframes.by_time(table), (at,))
-        if not found:
-            first = await self._rows(f"SELECT min(seq) FROM {table}")
-            found = await self._nearest(keyframes.NEWEST if first[0][0] is None else first[0][0] - 1)
-        return found
+        found = await self._rows_if_any(keyframes.by_time(await self._events()), (at,))
+        return keyframes.board_of(found[0]) if found else await self.keyframe((await self.extent()).pruned)
+
+    async def extent(self) -> Extent:
+        """Return the numbers of the newest entry, and of the newest that was deleted with all before it."""
+        sql = f"""SELECT coalesce((SELECT max(seq) FROM sqlite_sequence WHERE name IN ('event_log', 'events')), 0),
+            (SELECT min(seq) - 1 FROM {await self._events()})"""
+        found = await self._rows_if_any(sql)
+        newest, pruned = found[0] if found else (0, 0)
+        return Extent(whole_number(newest if pruned is None else pruned), whole_number(newest))
 
     async def keyframe_before(self, at: int) -> int:
         """Return the number of the last entry in the keyframe that `board_at(at=...)` starts from; 0 if none."""
@@ -514,7 +518,7 @@ class Recording:
         if not targets:
             return []
         starts = dict(await self._rows(STARTS, (ids_json(instance for instance, _ in targets),)))
-        now = wall_clock()
+        now = self._now()
         until = now + int(expires_in * 1e6)
         return await post_commands(
             self.path, self._identity, starts, verb, targets, actor=actor, args=args or {}, now=now, expires_at=until
@@ -531,13 +535,13 @@ class Recording:
     async def statuses(self, ids: Iterable[int]) -> dict[int, CommandStatus]:
         """Return the statuses of commands by id, without unknown ids. See `command`."""
         found = await self._rows_if_any(command_rows.SELECT_BY_ID, (ids_json(ids),))
-        now = wall_clock()
+        now = self._now()
         return {row[0]: command_rows.status_of(row, now) for row in found}
 
     async def commands(self, limit: int) -> list[CommandStatus]:
         """Return the statuses of the newest commands, at most `limit`, newest first. See `command`."""
         return [
-            command_rows.status_of(row, wall_clock())
+            command_rows.status_of(row, self._now())
             for row in await self._rows_if_any(command_rows.SELECT_NEWEST, (limit,))
         ]
 
@@ -546,55 +550,3 @@ class Recording:
         while not (status := await self.command(id)).over:  # noqa: ASYNC110 - another process changes it
             await asyncio.sleep(POLL)
         return status
-
-    # ------------------------------------------------------------------ the connection
-
-    async def _has_tables(self) -> bool:
-        """Return whether the recording has tables yet. Raise `RecordingError` if they are of a newer version."""
-        return await self._event_table() is not None
-
-    async def _event_table(self) -> event_rows.EventTable | None:
-        """Return the SQL for this recording's version; None while it has no tables.
-
-        The version is read again until it is the current one, because an engine may migrate the file at any time.
-        """
-        if self._table is not event_rows.CURRENT:
-            version = (await self._rows("PRAGMA user_version"))[0][0]
-            schema.check_version(self.path.name, version)
-            self._table = event_rows.table_of(version) if version else None
-        return self._table
-
-    async def _events(self) -> str:
-        table = await self._event_table()
-        return event_rows.CURRENT.name if table is None else table.name
-
-    async def _rows_if_any(self, sql: str, values: Iterable[Any] = ()) -> list[tuple[Any, ...]]:
-        """Return the rows of a query; none while the recording has no tables."""
-        return await self._rows(sql, values) if await self._has_tables() else []
-
-    async def _current(self) -> aiosqlite.Connection:
-        """Return the connection. One to an immutable file is replaced once a writer opens the file or changed it."""
-        if self._mode.of is None or still_immutable(self.path, self._mode):
-            return self._connection
-        async with self._reopening:
-            mode = reading_mode(self.path)
-            # A file that is gone or was replaced is read on, as one is that is not immutable.
-            if mode != self._mode and schema.identity_of(self.path) == self._identity:
-                if self._table is not None and schema.inspect(self.path) == "empty":
-                    raise damaged(self.path, "it was truncated")
-                # The other connection stays open: queries may still use it.
-                self._connection = await self._stack.enter_async_context(connected(self.path, mode.uri))
-                self._mode = mode
-        return self._connection
-
-    async def _rows(self, sql: str, values: Iterable[Any] = ()) -> list[tuple[Any, ...]]:
-        connection = await self._current()
-        with translate_query_errors(self.path):
-            return list(await connection.execute_fetchall(sql, values))  # type: ignore[arg-type]
-
-    async def _entries(self, sql: str, values: Iterable[Any]) -> list[Entry]:
-        connection = await self._current()
-        with translate_query_errors(self.path):
-            async with connection.execute(sql, values) as cursor:
-                cursor.row_factory = event_rows.entry_of  # type: ignore[assignment]  # decodes in the connection's thread
-                return list(await cursor.fetchall())  # type: ignore[arg-type]

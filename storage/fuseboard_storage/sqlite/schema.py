@@ -230,6 +230,8 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
     ),
     # A query of the view by kind reads the templates of that kind, and then only their events.
     ("CREATE INDEX event_templates_kind ON event_templates(kind, adapter, digest)",),
+    # The number of the last batch of events that an instance has numbered, so that one sent again is kept once.
+    ("ALTER TABLE instances ADD COLUMN batch INTEGER NOT NULL DEFAULT 0",),
 )
 """The statements of each migration. Its position, counted from 1, is the version it leads to."""
 

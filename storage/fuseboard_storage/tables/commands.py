@@ -3,45 +3,18 @@
 from __future__ import annotations
 
 import sqlite3
-from typing import Any, Final, Literal, NamedTuple, get_args
+from typing import Any, Final, get_args
 
 import msgspec
 
 from fuseboard_engine.commands import Command
 from fuseboard_engine.events import CommandDone
+from fuseboard_storage.backend.values import EXPIRED_DETAIL, LOST_AFTER, LOST_DETAIL
+from fuseboard_storage.backend.values import CommandStatus as CommandStatus
+from fuseboard_storage.backend.values import Status as Status
 from fuseboard_storage.sqlite.damaged_rows import decoded, text, whole_number
 from fuseboard_storage.tables.events import stored_text
 from fuseboard_storage.tables.safe_errors import stored_error
-
-Status = Literal["pending", "taken", "done", "failed", "expired"]
-
-EXPIRED_DETAIL: Final = "No engine took this command before it expired. Is its engine running?"
-LOST_DETAIL: Final = "The engine that took this command ended before it reported the outcome."
-
-
-class CommandStatus(NamedTuple):
-    """The status of a command for `instance` (None for the first engine that takes it).
-
-    `status` is `pending`, `taken` by the instance `taken_by`, `done`, `failed` (refused, or the engine ended while
-    executing it) or `expired`. `detail` describes the outcome once the command is over. Times are UTC microseconds.
-    """
-
-    id: int
-    verb: str
-    adapter: str
-    actor: str
-    status: Status
-    detail: str = ""
-    taken_by: int | None = None
-    requested_at: int = 0
-    done_at: int | None = None
-    instance: int | None = None
-
-    @property
-    def over(self) -> bool:
-        """Whether the status is final."""
-        return self.status in ("done", "failed", "expired")
-
 
 INSERT: Final = """INSERT INTO commands(verb, adapter, args, actor, instance, requested_at, expires_at)
 VALUES (?, ?, ?, ?, ?, ?, ?)"""
@@ -49,9 +22,6 @@ VALUES (?, ?, ?, ?, ?, ?, ?)"""
 _COLUMNS: Final = "id, verb, adapter, actor, status, detail, taken_by, requested_at, done_at, instance, expires_at"
 SELECT_BY_ID: Final = f"SELECT {_COLUMNS} FROM commands WHERE id IN (SELECT value FROM json_each(?))"
 SELECT_NEWEST: Final = f"SELECT {_COLUMNS} FROM commands ORDER BY id DESC LIMIT ?"
-
-LOST_AFTER: Final = 10_000_000
-"""Microseconds after its expiry at which a taken command without an outcome counts as failed."""
 
 
 def status_of(row: tuple[Any, ...], now: int) -> CommandStatus:

@@ -103,6 +103,12 @@ def heartbeat(connection: sqlite3.Connection, instance: int, now: int, dropped: 
     )
 
 
+def advance_batch(connection: sqlite3.Connection, instance: int, number: int) -> bool:
+    """Note the number of the batch that an instance writes. Return False if it has written that batch already."""
+    sql = "UPDATE instances SET batch = ? WHERE id = ? AND batch < ?"
+    return connection.execute(sql, (number, instance, number)).rowcount == 1
+
+
 def mark_ended(connection: sqlite3.Connection, instance: int, now: int, dropped: int) -> None:
     """Record that an engine ended in an orderly way."""
     connection.execute(

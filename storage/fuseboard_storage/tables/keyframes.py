@@ -23,6 +23,7 @@ from fuseboard_engine.events import (
     ScenarioStep,
     State,
 )
+from fuseboard_storage.backend.values import NEWEST as NEWEST
 from fuseboard_storage.board.board import Board
 from fuseboard_storage.board.histogram import MAX_BUCKET, MIN_BUCKET
 from fuseboard_storage.board.metrics import AdapterSecond
@@ -324,8 +325,6 @@ def by_time(table: str, columns: str = "board, format") -> str:
 
 _FORGOTTEN: Final = "SELECT coalesce(max(id), 0) FROM commands WHERE verb = 'forget'"
 """Selects the last time when an operator had traces removed from the recording; see `maintenance.forget`."""
-NEWEST: Final = 2**63 - 1
-"""A number above that of every event."""
 
 
 def newest(connection: sqlite3.Connection) -> tuple[int, int]:

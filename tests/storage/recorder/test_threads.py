@@ -262,7 +262,7 @@ async def test_events_that_wait_for_a_locked_file_beside_one_that_cannot_be_stor
     async with record(engine, path) as recorder:
         await recorder.flushed()
         monkeypatch.setattr(events, "insert", insert_or_refuse)
-        with recorder._writer._session.gate:  # so that all of them are in one batch
+        with recorder._writer._store.gate:  # so that all of them are in one batch
             engine.emit(*(answered(task) for task in ("1", "poison", "2", "3")))
             flushed = asyncio.ensure_future(recorder.flushed())
             await asyncio.sleep(0)

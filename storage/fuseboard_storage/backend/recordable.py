@@ -9,6 +9,7 @@ from fuseboard_engine.commands import Command
 from fuseboard_engine.dead_letters.store import DeadLetterStore
 from fuseboard_engine.events import CommandDone, Event
 from fuseboard_engine.workflow.checkpoints import Checkpoints
+from fuseboard_storage.backend.protocols import Describable
 
 
 class DeadLetterKeeper(Protocol):
@@ -24,10 +25,8 @@ class DeadLetterKeeper(Protocol):
         """Stop all retries."""
 
 
-class Recordable(Protocol):
+class Recordable(Describable, Protocol):
     """An engine that can be recorded. `fuseboard_engine.Engine` implements it."""
-
-    name: str
 
     @property
     def checkpoints(self) -> Checkpoints | None:
@@ -40,14 +39,8 @@ class Recordable(Protocol):
     def dead_letters(self) -> DeadLetterKeeper | None:
         """Its dead letter queue, which the recorder gives a store in the recording; None if it keeps none."""
 
-    def wall(self) -> int:
-        """Return the current time in UTC microseconds."""
-
     def subscribe(self, listener: Callable[[Event], None]) -> Callable[[], None]:
         """Call `listener` with every event, in order. Return a function that ends the subscription."""
-
-    def describe(self) -> list[Event]:
-        """Return the engine's current state as events: adapters, chains, and breakers that are not closed."""
 
     def gauges(self) -> dict[str, tuple[int, int]]:
         """Return each adapter's calls in flight and retries left. Called from another thread."""
