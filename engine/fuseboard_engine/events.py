@@ -553,6 +553,17 @@ class RecordingRestarted(Event, frozen=True, kw_only=True, gc=False, omit_defaul
     letters: Int64 = 0
 
 
+class ClockChanged(Event, frozen=True, kw_only=True, gc=False, omit_defaults=True, tag="clock_changed"):
+    """The wall clock of an engine's host was set, or the host was suspended.
+
+    `by` is how far the clock was set, in seconds: forward if positive. `asleep` is the seconds of the suspension, in
+    which timers stood still. Times of earlier events are those of the clock before.
+    """
+
+    by: float = 0.0
+    asleep: float = 0.0
+
+
 class ScenarioStep(Event, frozen=True, kw_only=True, gc=False, omit_defaults=True, tag="scenario_step"):
     """A step of a scenario's timeline happened, in its author's words."""
 
@@ -597,6 +608,7 @@ AnyEvent = (
     | ListenerFailed
     | EventsDropped
     | RecordingRestarted
+    | ClockChanged
     | ScenarioStep
 )
 """Every event type; `msgspec.json.Decoder(AnyEvent)` decodes one."""

@@ -19,6 +19,7 @@ from fuseboard_engine.events import (
     AttemptFailed,
     BatchFinished,
     CallOverdue,
+    ClockChanged,
     CommandDone,
     ConfigReloaded,
     DeadLetterChanged,
@@ -514,6 +515,16 @@ def _shutdown_changed(event: ShutdownChanged, style: TextStyle) -> str:
 @sentence(ListenerFailed, "engine", WARNING, "listener")
 def _listener_failed(event: ListenerFailed, style: TextStyle) -> str:
     return f"Listener {style.text(event.listener)} raised: {style.text(event.error)}"
+
+
+@sentence(ClockChanged)  # the host's, for the board
+def _clock_changed(event: ClockChanged, style: TextStyle) -> str:
+    parts = []
+    if event.by:
+        parts.append(f"The wall clock was set {'forward' if event.by > 0 else 'back'} by {pause(abs(event.by))}")
+    if event.asleep:
+        parts.append(f"{'the' if parts else 'The'} host was suspended for {pause(event.asleep)}")
+    return "; ".join(parts) or "The wall clock did not change"
 
 
 @sentence(RecordingRestarted)  # the recorder logs it

@@ -20,6 +20,7 @@ from fuseboard_engine.events import (
     AttemptFailed,
     BatchFinished,
     CallOverdue,
+    ClockChanged,
     CommandDone,
     ConfigReloaded,
     DeadLetterChanged,
@@ -515,6 +516,13 @@ class Board:
     @fold(RecordingRestarted)
     def _recording_restarted(self, entry: Entry, event: RecordingRestarted) -> None:
         self.restarted = event
+
+    @fold(ClockChanged)
+    def _clock_changed(self, entry: Entry, event: ClockChanged) -> None:
+        self.state_version += 1
+        set_by, asleep = round(event.by * SECOND), round(event.asleep * SECOND)
+        for row in self.rows_of(entry.instance):
+            row.move_times(set_by, asleep)
 
     @fold(ScenarioStep)
     def _scenario_step(self, entry: Entry, event: ScenarioStep) -> None:

@@ -188,6 +188,20 @@ class AdapterRow:
         judged = self.successes + self.failed
         return self.successes / judged if judged else None
 
+    def move_times(self, set_by: int, asleep: int) -> None:
+        """Express its times on a wall clock that was set by `set_by` microseconds.
+
+        A wait that is not over takes `asleep` microseconds longer, for which the host was suspended.
+        """
+        self.added_at += set_by
+        self.since += set_by
+        if self.until is not None:
+            self.until += set_by + asleep
+        if self.health_at is not None:
+            self.health_at += set_by
+        if self.last_failure is not None:
+            self.last_failure += set_by
+
     def restore_counts(self, figures: dict[str, float]) -> None:
         """Continue the counters from the figures of an earlier run."""
         self.successes = int(figures.get("successes", 0))

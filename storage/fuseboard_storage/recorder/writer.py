@@ -23,7 +23,7 @@ from fuseboard_storage.board.metrics import Spans, count, merge_spans
 from fuseboard_storage.board.route_counts import RouteCounter, notable
 from fuseboard_storage.errors import RecordingError
 from fuseboard_storage.recorder.event_buffer import Barrier, Batch, EventBuffer, Item, events_of, settle
-from fuseboard_storage.recorder.gauge_sampler import GaugeSampler
+from fuseboard_storage.recorder.sampler import Sampler
 
 log = get_logger("fuseboard.recorder")
 
@@ -82,7 +82,7 @@ class Writer:
         self._logged_failures: dict[str, float] = {}
         self._failure_logged = False
         self._ended = False
-        self._gauges = GaugeSampler(engine, time.monotonic())
+        self._sampler = Sampler(engine, time.monotonic())
         self._due = dict.fromkeys(("commands", "heartbeat"), 0.0)
 
     @property
@@ -183,7 +183,7 @@ class Writer:
         if not self._try(self._store.open):
             return False
         if self._failing_since is None and self._give_up_at is None:
-            for event in self._gauges.sample(now, self._store.instance):
+            for event in self._sampler.sample(now, self._store.instance):
                 self._buffer.add(event)
         if not self._write(now) or not self._try(self._run_commands, now):
             return False

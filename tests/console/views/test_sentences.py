@@ -178,6 +178,11 @@ SENTENCES: list[tuple[e.Event, str]] = [
         e.RecordingRestarted(**A, why="was moved or deleted", letters=1),
         "New recording, because the previous one was moved or deleted; 1 active dead letter stays in it",
     ),
+    (e.ClockChanged(**A, by=3600.0), "The wall clock was set forward by 60 min"),
+    (
+        e.ClockChanged(**A, by=-90.0, asleep=60.0),
+        "The wall clock was set back by 90 s; the host was suspended for 60 s",
+    ),
     (e.ScenarioStep(**A, scenario="demo", text="eu is out"), "eu is out"),
 ]
 

@@ -209,6 +209,7 @@ NOT_LOGGED = {
     "EventsDropped": "the recorder logs it",
     "RoutesCounted": "the recorder's, in place of routes",
     "RecordingRestarted": "the recorder logs it",
+    "ClockChanged": "the host's, for the board",
     "DeadLetterRefused": "the queue logs it",
     "ThreadsStuck": "the threads log it",
     "CallOverdue": "the watcher of overdue calls logs it",

@@ -14,6 +14,7 @@ from fuseboard_engine.events import (
     Attempt,
     BatchFinished,
     CallOverdue,
+    ClockChanged,
     CommandDone,
     ConfigReloaded,
     DeadLetterChanged,
@@ -167,6 +168,7 @@ kinds = (
     st.builds(DeadLettersCounted, at=at, counts=st.dictionaries(letters, st.integers(0, 9))),
     st.builds(CommandDone, at=at, command=st.integers(0, 9), verb=names, actor=names, ok=st.booleans()),
     st.builds(EventsDropped, at=at, count=st.integers(1, 9)),
+    st.builds(ClockChanged, at=at, by=st.floats(-9, 9), asleep=st.floats(0, 9)),
     st.builds(RecordingRestarted, at=at, why=names, moved_to=names, letters=st.integers(0, 9)),
     st.builds(ScenarioStep, at=at, scenario=names, text=names),
 )
