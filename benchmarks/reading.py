@@ -23,6 +23,7 @@ from fuseboard_engine.events import Attempt, AttemptFailed, Event, RouteFinished
 from fuseboard_storage import Recording
 from fuseboard_storage.sqlite.schema import connect
 from fuseboard_storage.tables import events as rows
+from fuseboard_storage.tables.event_templates import Templates
 
 START = 1_767_225_600_000_000
 APART = 5_000  # microseconds between two events
@@ -52,7 +53,7 @@ def events(count: int) -> Iterator[Event]:
 
 def build(path: Path, count: int) -> None:
     """Write a recording with this many events."""
-    templates, part = rows.Templates(), []
+    templates, part = Templates(), []
     with closing(connect(path)) as file:
         for event in events(count):
             part.append(event)
@@ -62,7 +63,7 @@ def build(path: Path, count: int) -> None:
         _insert(file, part, templates)
 
 
-def _insert(file: Any, part: list[Event], templates: rows.Templates) -> None:
+def _insert(file: Any, part: list[Event], templates: Templates) -> None:
     file.execute("BEGIN")
     rows.insert(file, 1, part, templates)
     file.execute("COMMIT")

@@ -23,7 +23,7 @@ from fuseboard_engine import Engine
 from fuseboard_engine.events import Attempt, AttemptFailed, Event, RouteFinished
 from fuseboard_storage import record
 from fuseboard_storage.sqlite.schema import connect, migrate
-from fuseboard_storage.tables.events import Templates, row_shapes
+from fuseboard_storage.tables.event_templates import Templates, row_shapes
 
 LIMIT = 0.5
 RAW = "executemany of ready rows"

@@ -21,6 +21,7 @@ from fuseboard_engine.events import AdapterAdded, Attempt, AttemptFailed, Engine
 from fuseboard_storage.recorder.retention import Retention, apply_retention
 from fuseboard_storage.sqlite.schema import connect
 from fuseboard_storage.tables import events as rows
+from fuseboard_storage.tables.event_templates import Templates
 from fuseboard_storage.tables.keyframes import KeyframeMaker
 from fuseboard_storage.tables.marks import Moment
 
@@ -71,7 +72,7 @@ def measure(path: Path, count: int, share: float) -> tuple[int, int, int]:
     """Return the number of events of so many tasks, their bytes, and the bytes that stay of them."""
     with closing(connect(path)) as file:
         empty = used(file)
-        templates, maker, part = rows.Templates(), KeyframeMaker(file), list[Event]()
+        templates, maker, part = Templates(), KeyframeMaker(file), list[Event]()
         for event in tasks(count, share):
             part.append(event)
             if len(part) == 5_000:
@@ -90,7 +91,7 @@ def measure(path: Path, count: int, share: float) -> tuple[int, int, int]:
         return events, whole, used(file) - empty
 
 
-def _insert(file: sqlite3.Connection, part: list[Event], templates: rows.Templates) -> None:
+def _insert(file: sqlite3.Connection, part: list[Event], templates: Templates) -> None:
     file.execute("BEGIN")
     rows.insert(file, 1, part, templates)
     file.execute("COMMIT")

@@ -32,24 +32,34 @@ class AdapterSecond(msgspec.Struct, gc=False):
     latency: dict[int, int] = {}
     first_item: dict[int, int] = {}
 
-    def add(self, attempt: Attempt) -> int | None:
-        """Count one attempt. Return the bucket of its duration; None if it was rejected."""
+    def add(self, attempt: Attempt, number: int = 1, bucket: int | None = None) -> int | None:
+        """Count an attempt.
+
+        Args:
+            attempt: The attempt.
+            number: How many such attempts there were.
+            bucket: The bucket of their durations; None: of the attempt's.
+
+        Returns:
+            The bucket; None if the attempt was rejected.
+        """
         outcome = attempt.outcome
         if outcome == "rejected":
-            self.rejections += 1
+            self.rejections += number
             return None
-        self.calls += 1
+        self.calls += number
         if outcome == "success":
-            self.successes += 1
+            self.successes += number
         elif outcome == "failure":
-            self.failures += 1
+            self.failures += number
             if attempt.rule == "timeout":
-                self.timeouts += 1
-        bucket = bucket_of(attempt.duration)
-        self.latency[bucket] = self.latency.get(bucket, 0) + 1
+                self.timeouts += number
+        if bucket is None:
+            bucket = bucket_of(attempt.duration)
+        self.latency[bucket] = self.latency.get(bucket, 0) + number
         if attempt.first_item is not None:
             first = bucket_of(attempt.first_item)
-            self.first_item[first] = self.first_item.get(first, 0) + 1
+            self.first_item[first] = self.first_item.get(first, 0) + number
         return bucket
 
     def merge(self, other: AdapterSecond) -> None:
@@ -70,20 +80,21 @@ Spans = dict[tuple[int, str], AdapterSecond]
 def count(spans: Spans, event: Event) -> None:
     """Count the attempts that an event reports first, in the second of the event."""
     for attempt in attempts_of(event):
-        second = event.at - event.at % SECOND
-        span = spans.get((second, attempt.adapter))
-        if span is None:
-            span = spans[second, attempt.adapter] = AdapterSecond(second, attempt.adapter)
-        span.add(attempt)
+        span_at(spans, event.at - event.at % SECOND, attempt.adapter).add(attempt)
+
+
+def span_at(spans: Spans, second: int, adapter: str) -> AdapterSecond:
+    """Return the span of an adapter that starts at a second; add it if there is none."""
+    span = spans.get((second, adapter))
+    if span is None:
+        span = spans[second, adapter] = AdapterSecond(second, adapter)
+    return span
 
 
 def merge_spans(spans: Spans, others: Spans) -> None:
     """Add `others` to `spans`."""
     for key, other in others.items():
-        span = spans.get(key)
-        if span is None:
-            span = spans[key] = AdapterSecond(other.at, other.adapter)
-        span.merge(other)
+        span_at(spans, *key).merge(other)
 
 
 def attempts_of(event: Event) -> tuple[Attempt, ...]:

@@ -19,7 +19,7 @@ from fuseboard_storage.maintenance.access import live_engines, refuse_damage, ve
 from fuseboard_storage.maintenance.compact import empty_wal, rewrite
 from fuseboard_storage.maintenance.traces import Traces, as_json, context_of
 from fuseboard_storage.sqlite import schema
-from fuseboard_storage.tables import events, keyframes
+from fuseboard_storage.tables import event_templates, events, keyframes, storable
 
 VERB: Final = "forget"
 """The verb of the command that the audit shows."""
@@ -209,7 +209,7 @@ class _Forgetting:
 
     def _events(self) -> set[int]:
         """Make the events of the tasks anonymous. Return the templates that they had."""
-        templates = events.Templates()
+        templates = event_templates.Templates()
         templates.newest = events.newest(self._connection)
         left: set[int] = set()
         # Earlier versions stored the task of an event without an adapter in its body only.
@@ -266,7 +266,7 @@ class _Forgetting:
             clean = self._traces.without_in_text(body)
             if clean != body:
                 sql = "UPDATE event_templates SET body = ?, digest = ? WHERE id = ?"
-                self._connection.execute(sql, (clean, events.digest_of(clean), id_))
+                self._connection.execute(sql, (clean, event_templates.digest_of(clean), id_))
                 self._found.templates += 1
 
     def _runs(self) -> None:
@@ -325,7 +325,7 @@ class _Forgetting:
 
 def _record(connection: sqlite3.Connection, actor: str, at: int) -> None:
     """Record that something was forgotten, as a command that is done."""
-    who, detail = events.stored_name(actor), "Every trace of a task or of a context was removed."
+    who, detail = storable.stored_name(actor), "Every trace of a task or of a context was removed."
     cursor = connection.execute(
         """INSERT INTO commands(verb, adapter, args, actor, requested_at, expires_at, status, done_at, detail)
         VALUES (?, '', '{}', ?, ?, ?, 'done', ?, ?)""",

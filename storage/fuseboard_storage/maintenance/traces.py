@@ -13,7 +13,7 @@ from msgspec.structs import replace
 from fuseboard_engine.events import Attempt, Event, RouteFinished
 from fuseboard_storage.board.board import Board
 from fuseboard_storage.board.rows import Entry
-from fuseboard_storage.tables.events import stored_name, stored_text
+from fuseboard_storage.tables.storable import stored_name, stored_text
 
 REMOVED: Final = "[removed]"
 """What stands in place of a text that was removed."""

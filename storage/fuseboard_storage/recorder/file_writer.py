@@ -13,7 +13,8 @@ from fuseboard_engine.commands import Command
 from fuseboard_engine.events import CommandDone
 from fuseboard_storage.backend.errors import NotWritten, StoreBehind, StoreReplaced
 from fuseboard_storage.backend.protocols import Describable
-from fuseboard_storage.backend.values import UNLIMITED, EventBatch, Heartbeat, metrics_of
+from fuseboard_storage.backend.values import UNLIMITED, EventBatch, Heartbeat
+from fuseboard_storage.board.metrics import Spans, merge_spans
 from fuseboard_storage.errors import RecordingError
 from fuseboard_storage.recorder.keyframe_pace import KeyframePace
 from fuseboard_storage.recorder.retention import InstancePruner, Retention, apply_retention
@@ -23,6 +24,7 @@ from fuseboard_storage.sqlite.fork_gate import ForkGate
 from fuseboard_storage.sqlite.integrity import is_damage
 from fuseboard_storage.sqlite.write_lock import LockingConnection, transaction
 from fuseboard_storage.tables import commands, events, instances, keyframes, marks, metrics
+from fuseboard_storage.tables.event_batches import Prepared
 from fuseboard_storage.tables.keyframes import SLICE, KeyframeMaker
 
 RETENTION_SHARE: Final = 4  # while many events wait, retention pauses for this many times as long as its last slice
@@ -133,19 +135,22 @@ class FileWriter:
     def append(self, batch: EventBatch) -> None:
         """Commit a batch; see `EngineWriter`."""
         connection, instance = self._opened()
-        spans = metrics_of(batch)
+        prepared = Prepared(batch.events, self._session.templates)  # before the file is locked for other processes
+        spans: Spans = {}
+        merge_spans(spans, batch.metrics)
+        prepared.count(spans)
         outcomes = [event for event in batch.events if type(event) is CommandDone]
         with self._reported():
             if batch.ends:
                 self._catch_up()
                 connection.execute("PRAGMA busy_timeout = 20")
-            with self._session.writing() as templates:
+            with self._session.writing():
                 maker = self._session.keyframes
                 if maker is not None:
                     maker.store()
                 self._check_room(connection, len(batch.events))
                 if not batch.number or instances.advance_batch(connection, instance, batch.number):
-                    events.insert(connection, instance, batch.events, templates)
+                    events.insert(connection, instance, batch.events, self._session.templates, prepared)
                     for outcome in outcomes:
                         commands.settle(connection, instance, outcome)
                     metrics.add(connection, instance, spans)

@@ -23,7 +23,7 @@ from fuseboard_storage.errors import RecordingError
 from fuseboard_storage.recorder import origins
 from fuseboard_storage.sqlite import schema
 from fuseboard_storage.sqlite.write_lock import LockingConnection, transaction
-from fuseboard_storage.tables import events, instances, keyframes
+from fuseboard_storage.tables import events, instances, keyframes, storable
 from fuseboard_storage.tables.instances import InstanceRef
 
 log = get_logger("fuseboard.recorder")
@@ -158,7 +158,7 @@ def _take(
     engine: Restorable, connection: LockingConnection, may_take: Callable[[], bool]
 ) -> tuple[InstanceRef | None, InstanceRef | None]:
     """Return the instance whose state the engine has already, or the one it takes now, or None if there is neither."""
-    host = events.stored_name(socket.gethostname())
+    host = storable.stored_name(socket.gethostname())
     with transaction(connection):
         origin = origins.origin_of(engine)
         if origin is not None and instances.exists(connection, origin):
@@ -167,11 +167,11 @@ def _take(
             events.insert(connection, dead, [event])
         if not may_take():  # the conversion of a large recording took long: another engine may take the state
             return None, None
-        return None, instances.take(connection, events.stored_name(engine.name), host)
+        return None, instances.take(connection, storable.stored_name(engine.name), host)
 
 
 def _why_none(board: Board, name: str, path: str | os.PathLike[str]) -> str:
-    if any(row.name == events.stored_name(name) for row in board.instances.values()):
+    if any(row.name == storable.stored_name(name) for row in board.instances.values()):
         return f"each engine called {name} in {os.fspath(path)} is running, or another process took its state"
     return f"no engine called {name} was recorded in {os.fspath(path)}"
 
@@ -180,7 +180,7 @@ def _apply(engine: Restorable, last: Iterable[AdapterRow]) -> Restored:
     rows = {row.name: row for row in last}
     found, breakers = [], {}
     for adapter in engine.registry:
-        row = rows.get(events.stored_name(adapter.name))
+        row = rows.get(storable.stored_name(adapter.name))
         if row is None:
             continue
         try:

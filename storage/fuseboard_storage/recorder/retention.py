@@ -13,9 +13,9 @@ from fuseboard_storage.board.board import Entry
 from fuseboard_storage.board.metrics import SECOND
 from fuseboard_storage.board.route_counts import BARRIERS, RouteCounter
 from fuseboard_storage.sqlite.integrity import can_shrink, pragma, release_pages, used_bytes
-from fuseboard_storage.tables import events, instances, marks, metrics
-from fuseboard_storage.tables.events import stored_name
+from fuseboard_storage.tables import event_templates, events, instances, marks, metrics
 from fuseboard_storage.tables.keyframes import EVERY, FORMAT, NEWEST
+from fuseboard_storage.tables.storable import stored_name
 
 HOUR: Final = 3_600.0
 DAY: Final = 24 * HOUR
@@ -221,7 +221,7 @@ def _prune(connection: sqlite3.Connection, policy: Retention, written: int) -> i
         connection.executemany("DELETE FROM workflow_nodes WHERE run = ?", deleted)
         done += len(deleted)
     if done == 0 and first:
-        events.prune_templates(connection)
+        event_templates.prune_templates(connection)
     return done
 
 

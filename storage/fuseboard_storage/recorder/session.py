@@ -23,8 +23,9 @@ from fuseboard_storage.sqlite.fork_gate import ForkGate
 from fuseboard_storage.sqlite.integrity import find_damage, is_damage
 from fuseboard_storage.sqlite.write_lock import LockingConnection, transaction
 from fuseboard_storage.tables import events, instances
-from fuseboard_storage.tables.events import Templates, stored_name
+from fuseboard_storage.tables.event_templates import Templates
 from fuseboard_storage.tables.keyframes import KeyframeMaker
+from fuseboard_storage.tables.storable import stored_name
 
 log = get_logger("fuseboard.recorder")
 
@@ -47,7 +48,8 @@ class WriterSession:
         self._registered_at = 0
         self._left: RecordingRestarted | None = None
         """The previous recording, if it is no longer at the path; without a time."""
-        self._templates = Templates()
+        self.templates = Templates()
+        """The templates of the events that were written; valid for the open file."""
         self.hurry = threading.Event()
         """Set when the recorder closes: waiting for another writer has to end soon."""
         self._on_leave = on_leave
@@ -72,14 +74,14 @@ class WriterSession:
                 self._open()
 
     @contextlib.contextmanager
-    def writing(self) -> Iterator[Templates]:
-        """Run the body in a transaction on the open file, with the templates of its events."""
+    def writing(self) -> Iterator[None]:
+        """Run the body in a transaction on the open file."""
         assert self.connection is not None
         try:
             with transaction(self.connection):
-                yield self._templates
+                yield
         except BaseException:
-            self._templates.forget()
+            self.templates.forget()
             raise
 
     def renew_keyframes(self) -> None:
@@ -135,7 +137,7 @@ class WriterSession:
 
     def _open(self) -> None:
         self.connection = connection = self._connect()
-        self._templates.forget()
+        self.templates.forget()
         try:
             if not instances.is_registered(connection, self.instance, self._registered_at):
                 if damage := find_damage(connection):

@@ -14,7 +14,7 @@ from fuseboard_storage.errors import RecordingError
 from fuseboard_storage.sqlite import schema
 from fuseboard_storage.sqlite.connection import connected, translate_sqlite_errors
 from fuseboard_storage.tables import commands
-from fuseboard_storage.tables.events import stored_name
+from fuseboard_storage.tables.storable import stored_name
 
 STARTS = "SELECT id, started_at FROM instances WHERE id IN (SELECT value FROM json_each(?))"
 """Selects the start times of instances, which distinguish them from the instances of another file."""

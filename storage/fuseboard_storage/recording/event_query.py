@@ -10,7 +10,9 @@ from typing import Any, Final, NamedTuple
 
 from fuseboard_engine.events import Event
 from fuseboard_storage.board.board import Entry
-from fuseboard_storage.tables.events import EventTable, Query, row_shapes, stored_name, templates_of
+from fuseboard_storage.tables.event_templates import row_shapes
+from fuseboard_storage.tables.events import EventTable, Query, templates_of
+from fuseboard_storage.tables.storable import stored_name
 
 Moment = int | datetime
 """A time: UTC microseconds, or a `datetime`, which is local time if it has no time zone."""

@@ -10,8 +10,9 @@ from typing import Final
 from fuseboard_storage.board.histogram import percentile
 from fuseboard_storage.board.metrics import SECOND, AdapterSecond
 from fuseboard_storage.recording.event_query import Moment, microseconds
-from fuseboard_storage.tables.events import Query, stored_name
+from fuseboard_storage.tables.events import Query
 from fuseboard_storage.tables.metrics import COLUMNS, FIRST_ITEM_SINCE, OLDER_COLUMNS, RESOLUTIONS, span_of
+from fuseboard_storage.tables.storable import stored_name
 
 _END: Final = 2**63 - 1
 

@@ -25,8 +25,8 @@ from fuseboard_storage.sqlite.process_identity import ProcessIdentity, is_alive,
 from fuseboard_storage.sqlite.worker_thread import ThreadEnded, WorkerThread
 from fuseboard_storage.sqlite.write_lock import LockingConnection, transaction
 from fuseboard_storage.stores.current_file import run_in_current_file
-from fuseboard_storage.tables.events import escape_surrogates
 from fuseboard_storage.tables.safe_errors import stored_error
+from fuseboard_storage.tables.storable import escape_surrogates
 
 T = TypeVar("T")
 

@@ -13,8 +13,8 @@ from fuseboard_storage.backend.values import EXPIRED_DETAIL, LOST_AFTER, LOST_DE
 from fuseboard_storage.backend.values import CommandStatus as CommandStatus
 from fuseboard_storage.backend.values import Status as Status
 from fuseboard_storage.sqlite.damaged_rows import decoded, text, whole_number
-from fuseboard_storage.tables.events import stored_text
 from fuseboard_storage.tables.safe_errors import stored_error
+from fuseboard_storage.tables.storable import stored_text
 
 INSERT: Final = """INSERT INTO commands(verb, adapter, args, actor, instance, requested_at, expires_at)
 VALUES (?, ?, ?, ?, ?, ?, ?)"""

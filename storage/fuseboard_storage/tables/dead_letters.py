@@ -30,8 +30,8 @@ from fuseboard_engine.dead_letters.memory_store import LEASE_EXPIRED as LEASE_EX
 from fuseboard_engine.dead_letters.memory_store import full, group_changes
 from fuseboard_storage.sqlite.damaged_rows import UNREADABLE, decoded, struct_from
 from fuseboard_storage.sqlite.schema import MAX_DEATHS
-from fuseboard_storage.tables.events import escape_surrogates
 from fuseboard_storage.tables.safe_errors import stored_error
+from fuseboard_storage.tables.storable import escape_surrogates
 
 POISONED: Final = "poisoned: its worker stopped responding in three retries in a row; only an operator retries it"
 

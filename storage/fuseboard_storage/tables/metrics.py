@@ -11,7 +11,8 @@ import msgspec
 from fuseboard_storage.board.metrics import SECOND, AdapterSecond, Spans
 from fuseboard_storage.sqlite.damaged_rows import whole_number
 from fuseboard_storage.tables import histograms
-from fuseboard_storage.tables.events import Query, stored_name
+from fuseboard_storage.tables.events import Query
+from fuseboard_storage.tables.storable import stored_name
 
 RESOLUTIONS: Final = (1, 10, 60, 3600)
 """The seconds that a row may cover, finest first."""

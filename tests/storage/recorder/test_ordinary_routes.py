@@ -29,6 +29,7 @@ from fuseboard_storage.recording.recording import Recording
 from fuseboard_storage.sqlite import schema
 from fuseboard_storage.tables import events as rows
 from fuseboard_storage.tables import keyframes
+from fuseboard_storage.tables.event_templates import Templates
 from fuseboard_storage.tables.marks import Moment
 from support.fake_engine import NOON, FakeEngine, answered, failed
 
@@ -237,7 +238,7 @@ def test_a_single_ordinary_route_is_counted_and_counting_ends(tmp_path: Path) ->
 
 def test_free_pages_go_back_to_the_disk(tmp_path: Path) -> None:
     file = schema.connect(tmp_path / "a.db")
-    templates = rows.Templates()
+    templates = Templates()
     for _ in range(60):
         rows.insert(file, 1, [answered() for _ in range(1_000)], templates)
     (before,) = file.execute("PRAGMA page_count").fetchone()

@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 from msgspec.structs import replace
 
@@ -18,6 +19,7 @@ from fuseboard_engine.events import AttemptFailed, DeadLettered, Event, StateCha
 from fuseboard_storage.board.board import Entry
 from fuseboard_storage.sqlite import schema
 from fuseboard_storage.tables import events as rows
+from fuseboard_storage.tables.event_templates import row_shapes
 from support.fake_engine import NOON, answered, failed, opened
 
 MINUTE = 60_000_000
@@ -50,11 +52,11 @@ def record(path: Path, events: list[Event], version: int | None = None) -> None:
             rows.insert(file, 1, events)
         else:
             for event in events:
-                kind, fields = rows.row_shapes[type(event)]
+                kind, fields = row_shapes[type(event)]
                 at, adapter, task = fields(event)
                 file.execute(
                     "INSERT INTO events(at, instance, kind, adapter, task, body) VALUES (?, 1, ?, ?, ?, ?)",
-                    (at, kind, adapter, task, rows._encode(event).decode()),
+                    (at, kind, adapter, task, msgspec.json.encode(event).decode()),
                 )
         file.execute("COMMIT")
 
@@ -63,7 +65,7 @@ def expected(events: list[Event], **wanted: Any) -> list[int]:
     """Return the numbers of the events that a filter selects, from all events in memory."""
     found = []
     for seq, event in enumerate(events, 1):
-        kind, fields = rows.row_shapes[type(event)]
+        kind, fields = row_shapes[type(event)]
         at, adapter, task = fields(event)
         if (
             (not wanted.get("kinds") or kind in wanted["kinds"])

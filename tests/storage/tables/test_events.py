@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
+import math
 import sqlite3
 import tempfile
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import pytest
@@ -16,8 +19,13 @@ from hypothesis import strategies as st
 from fuseboard_engine.error_text.redaction import MAX_BYTES
 from fuseboard_engine.error_text.text_limits import MAX_NAME, within_limits
 from fuseboard_engine.events import AdapterAdded, Attempt, AttemptFailed, Event, RouteFinished, ScenarioStep
+from fuseboard_storage.board.metrics import Spans, count
 from fuseboard_storage.sqlite import schema
+from fuseboard_storage.tables import event_templates
 from fuseboard_storage.tables import events as rows
+from fuseboard_storage.tables.event_batches import Prepared
+from fuseboard_storage.tables.event_templates import Templates, prune_templates
+from fuseboard_storage.tables.storable import storable
 from support.any_events import KINDS, LONG_TEXTS, event_with, events
 from support.fake_engine import NOON, answered, failed, opened
 
@@ -134,16 +142,60 @@ failures = st.builds(
 
 
 @given(st.lists(routes | failures, max_size=4), st.integers(1, 4))
+@example([msgspec.structs.replace(failed(), attempt=Attempt(adapter="a", outcome="success", items=-(2**63)))], 3)
 def test_routes_and_failures_are_read_back_unchanged_with_a_template_and_without(
     events: list[Event], times: int
 ) -> None:
     connection = sqlite3.connect(":memory:", isolation_level=None)
     schema.migrate(connection)
-    templates = rows.Templates()
+    templates = Templates()
     for _ in range(times):
         rows.insert(connection, 1, events, templates)
     assert read(connection) == events * times
     connection.close()
+
+
+short = st.integers(0, 20_000_000_000).map(lambda nanoseconds: nanoseconds / 1e9)
+few = st.sampled_from(["", "a", "b"])
+plain_attempts = st.builds(Attempt, adapter=few, outcome=outcomes, number=st.integers(0, 2), duration=short, rule=few)
+moments = st.integers(NOON, NOON + 3_000_000)
+tasks = st.text(max_size=3) | st.sampled_from(["t" * (MAX_NAME + 1), "\udcff"])
+plain_routes = st.builds(
+    RouteFinished, at=moments, task=tasks, task_type=few, success=st.booleans(), duration=short, adapter=few,
+    attempts=st.lists(plain_attempts, min_size=1, max_size=2).map(tuple), context=st.none() | contexts,
+)  # fmt: skip
+plain_failures = st.builds(AttemptFailed, at=moments, task=tasks, task_type=few, attempt=plain_attempts, delay=short)
+
+
+@given(st.lists(plain_routes | plain_failures | routes | st.just(opened()), max_size=40))
+def test_events_prepared_together_are_those_prepared_one_by_one(events: list[Event]) -> None:
+    templates, alone, connection = Templates(), rows.Templates(), sqlite3.connect(":memory:", isolation_level=None)
+    schema.migrate(connection)
+    for _ in range(3):
+        together = Prepared(events, templates)
+        one_by_one = [row for event in events for chunk in Prepared([event], alone).chunks for row in chunk]
+        rows.insert(connection, 1, events, templates, together)
+        assert [row[:2] for chunk in together.chunks for row in chunk] == [row[:2] for row in one_by_one]
+        counted: Spans = {}
+        together.count(counted)
+        expected: Spans = {}
+        for event in events:
+            count(expected, event)
+        assert counted == expected
+    stored = [storable(event) for event in events] * 3
+    assert [within_limits(event) for event in stored] == read(connection)
+    connection.close()
+
+
+@pytest.mark.parametrize("odd", [{"duration": math.nan}, {"duration": "long"}, {"left": ["b"]}, {"attempts": 7}])
+def test_an_event_with_an_odd_value_changes_none_beside_it(file: sqlite3.Connection, odd: dict[str, Any]) -> None:
+    templates, events = Templates(), [answered(str(number)) for number in range(5)]
+    rows.insert(file, 1, events, templates)
+    mixed = [*events, msgspec.structs.replace(answered(), **odd), *events]
+    with contextlib.suppress(TypeError, AttributeError):
+        rows.insert(file, 1, mixed, templates)
+        found = read(file)[5:]
+        assert [*found[:5], *found[6:]] == events * 2
 
 
 def test_what_events_share_is_stored_once(file: sqlite3.Connection) -> None:
@@ -155,7 +207,7 @@ def test_what_events_share_is_stored_once(file: sqlite3.Connection) -> None:
 
 
 def test_two_writers_share_templates(file: sqlite3.Connection) -> None:
-    one, other = rows.Templates(), rows.Templates()
+    one, other = Templates(), rows.Templates()
     for templates in (one, other):
         rows.insert(file, 1, [answered(str(number)) for number in range(10)], templates)
     bodies = file.execute("SELECT body FROM event_templates WHERE body IS NOT NULL").fetchall()
@@ -163,7 +215,7 @@ def test_two_writers_share_templates(file: sqlite3.Connection) -> None:
 
 
 def test_templates_of_a_transaction_that_was_rolled_back_are_stored_again(file: sqlite3.Connection) -> None:
-    templates, events = rows.Templates(), [answered(str(number)) for number in range(10)]
+    templates, events = Templates(), [answered(str(number)) for number in range(10)]
     file.execute("BEGIN")
     rows.insert(file, 1, events, templates)
     file.execute("ROLLBACK")
@@ -175,8 +227,8 @@ def test_templates_of_a_transaction_that_was_rolled_back_are_stored_again(file: 
 def test_a_template_that_was_removed_as_unused_is_stored_again(
     file: sqlite3.Connection, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(rows, "_REMARK", 10)
-    templates, events = rows.Templates(), [answered(str(number)) for number in range(10)]
+    monkeypatch.setattr(event_templates, "REMARK", 10)
+    templates, events = Templates(), [answered(str(number)) for number in range(10)]
     rows.insert(file, 1, events, templates)
     file.execute("DELETE FROM event_log")
     file.execute("DELETE FROM event_templates")
@@ -184,6 +236,19 @@ def test_a_template_that_was_removed_as_unused_is_stored_again(
     templates.newest += 10
     rows.insert(file, 1, events, templates)
     assert read(file)[10:] == events
+
+
+def test_a_template_whose_number_another_one_has_by_now_is_stored_again(
+    file: sqlite3.Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(event_templates, "REMARK", 10)
+    templates = Templates()
+    rows.insert(file, 1, [failed() for _ in range(10)], templates)
+    file.execute("DELETE FROM event_log")
+    file.execute("DELETE FROM event_templates")
+    rows.insert(file, 1, [answered(str(number)) for number in range(10)])
+    rows.insert(file, 1, [failed()], templates)
+    assert read(file)[-1] == failed()
 
 
 def test_a_row_that_does_not_fit_its_template_is_a_bare_event(file: sqlite3.Connection) -> None:
@@ -196,26 +261,26 @@ def test_a_row_that_does_not_fit_its_template_is_a_bare_event(file: sqlite3.Conn
 def test_a_template_is_kept_while_an_event_has_it_however_long_it_was_not_marked(
     file: sqlite3.Connection, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(rows, "_REMARK", 10)
-    rare, busy = rows.Templates(), rows.Templates()
+    monkeypatch.setattr(event_templates, "REMARK", 10)
+    rare, busy = Templates(), rows.Templates()
     rows.insert(file, 1, [failed(), failed()], rare)
     rows.insert(file, 1, [answered(str(number)) for number in range(100)], busy)
     rows.insert(file, 1, [failed()], rare)
     file.execute("UPDATE event_templates SET used = 0")  # as a conversion leaves those of an older recording
     file.execute("DELETE FROM event_log WHERE seq <= 90")
-    rows.prune_templates(file)
+    prune_templates(file)
     assert read(file)[-1] == failed()
 
 
 def test_a_writer_that_was_idle_for_long_stores_a_template_again_that_was_removed(
     file: sqlite3.Connection, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(rows, "_REMARK", 10)
-    idle, busy = rows.Templates(), rows.Templates()
+    monkeypatch.setattr(event_templates, "REMARK", 10)
+    idle, busy = Templates(), rows.Templates()
     rows.insert(file, 1, [failed(), failed(), failed()], idle)
     for number in range(100):
         rows.insert(file, 1, [answered(str(number))], busy)
     file.execute("DELETE FROM event_log WHERE seq <= 90")
-    rows.prune_templates(file)
+    prune_templates(file)
     rows.insert(file, 1, [failed()], idle)
     assert read(file)[-1] == failed()
