@@ -263,7 +263,7 @@ def test_keyframes_made_after_counting_are_exact_wherever_their_maker_was(found:
         pass
     while maker.step() or maker.behind():
         pass
-    board = keyframes.board_of(file.execute(keyframes.SELECT_BY_SEQ, (keyframes.NEWEST,)).fetchone())
+    board = keyframes.board_of(file.execute(keyframes.by_seq("event_log"), (keyframes.NEWEST,)).fetchone())
     for row in file.execute(f"{rows.SELECT} WHERE seq > ? ORDER BY seq", (board.seq,)):
         board.apply(rows.entry_of(None, row))
     assert figures(board) == before
