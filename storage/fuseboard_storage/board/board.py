@@ -63,6 +63,7 @@ KEPT_BATCHES: Final = 100
 KEPT_TASK_SECONDS: Final = 15
 KEPT_LEFT: Final = 64
 KEPT_LEFT_ROWS: Final = 10_000
+KEPT_OUTAGES: Final = 10_000
 GROUPED_FAILURES: Final = 20
 """How many of the newest failure groups a new failure may join."""
 REMOVED: Final = ("evicted", "purged", "moved")
@@ -108,6 +109,8 @@ class Board:
         self._base_of: dict[int, EngineTotals] = {}
         self.left: dict[int, dict[str, AdapterRow]] = {}
         """The adapters of ended instances that are no longer shown and that no process took, oldest first."""
+        self.outages: dict[tuple[str, str], int] = {}
+        """When the outage of an adapter began that its engine's process did not see end: by engine name and adapter."""
         self.chains: dict[tuple[int, str], tuple[str, ...]] = {}
         self.routes: deque[Entry] = deque(maxlen=KEPT_ROUTES)
         """Finished routes, newest first. Each entry's event is a `RouteFinished`."""
@@ -174,6 +177,7 @@ class Board:
     def _retire(self, old: InstanceRow) -> None:
         """Remove an ended instance from view, but keep its adapters until another process takes their state."""
         self.roster_version += 1
+        self._keep_outages(old)
         totals = self._base_totals(old.id)
         del self.instances[old.id]
         self._base_of.pop(old.id, None)
@@ -191,6 +195,29 @@ class Board:
             len(self.left) > KEPT_LEFT or sum(len(rows) for rows in self.left.values()) > KEPT_LEFT_ROWS
         ):
             del self.left[next(iter(self.left))]
+
+    def _keep_outages(self, old: InstanceRow) -> None:
+        """Remember which adapters of an ended instance were down."""
+        for key, row in self.adapters.items():
+            if key.instance == old.id and row.down_since is not None:
+                outage = (old.name, key.adapter)
+                self.outages[outage] = min(row.down_since, self.outages.pop(outage, row.down_since))
+        while len(self.outages) > KEPT_OUTAGES:
+            del self.outages[next(iter(self.outages))]
+
+    def _outage_began(self, row: AdapterRow, at: int) -> int:
+        """Return when the outage began in which a breaker opens at a time: earlier, if a process of its engine's name
+        saw it begin and this one has seen no success since.
+        """
+        engine = self.instances.get(row.key.instance)
+        if engine is None or row.successes > row.inherited.get("successes", 0):
+            return at
+        began = self.outages.pop((engine.name, row.name), at)
+        for sibling in self.instances.values():
+            other = self.adapters.get(AdapterKey(sibling.id, row.name)) if sibling.name == engine.name else None
+            if other is not None and other.down_since is not None:
+                began = min(began, other.down_since)
+        return began
 
     @fold(EngineStopped)
     def _engine_stopped(self, entry: Entry, event: EngineStopped) -> None:
@@ -285,6 +312,11 @@ class Board:
         row = self.row(entry.instance, event.adapter, event.at)
         row.opens += event.after == "open" != event.before and event.reason != "restored"
         row.state = event.after
+        if event.after == "open":
+            if row.down_since is None:
+                row.down_since = self._outage_began(row, event.at)
+        elif event.after not in ("half_open", "forced_open"):
+            row.down_since = None
         row.held = ""
         row.since = event.at
         row.reason = event.reason

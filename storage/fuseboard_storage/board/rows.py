@@ -92,6 +92,7 @@ class AdapterRow:
         "calls",
         "changes",
         "detail",
+        "down_since",
         "duration",
         "failed",
         "failures",
@@ -136,6 +137,7 @@ class AdapterRow:
         self.added_at = at
         self.state: State = "closed"
         self.since = at
+        self.down_since: int | None = None  # when its outage began, over probes and restarts; None: it is not down
         self.reason = ""
         self.detail = ""
         self.actor = ""
@@ -195,6 +197,8 @@ class AdapterRow:
         """
         self.added_at += set_by
         self.since += set_by
+        if self.down_since is not None:
+            self.down_since += set_by
         if self.until is not None:
             self.until += set_by + asleep
         if self.health_at is not None:

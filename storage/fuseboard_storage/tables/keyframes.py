@@ -41,7 +41,7 @@ from fuseboard_storage.board.rows import (
 from fuseboard_storage.board.workflow_runs import WorkflowRow
 from fuseboard_storage.tables import events, older_keyframes
 
-FORMAT: Final = 20
+FORMAT: Final = 21
 """Incremented whenever the Board changes what it keeps or how it folds.
 
 A keyframe of an earlier format is used where the events before it are gone; see `older_keyframes`.
@@ -151,6 +151,7 @@ class _Board(msgspec.Struct, frozen=True):
     left: list[tuple[Int64, list[_Adapter]]] = []
     totals: dict[str, EngineTotals] = {}
     restarted: RecordingRestarted | None = None
+    outages: list[tuple[str, str, Int64]] = []
 
 
 _encode = msgspec.json.Encoder().encode
@@ -182,6 +183,7 @@ def dump(board: Board) -> bytes:
         task_seconds=list(board.task_seconds),
         totals=board.base_totals,
         restarted=board.restarted,
+        outages=[(*outage, since) for outage, since in board.outages.items()],
         left=[(instance, [_freeze_adapter(row) for row in rows.values()]) for instance, rows in board.left.items()],
     )
     return zlib.compress(_encode(frozen), 1)
@@ -221,6 +223,7 @@ def load(data: bytes, format_: int = FORMAT) -> Board:
         setattr(board, name, frozen.counters[name])
     board.scenario = frozen.scenario
     board.restarted = frozen.restarted
+    board.outages = {(engine, adapter): since for engine, adapter, since in frozen.outages}
     for stored in frozen.instances:
         row = InstanceRow(stored.id, stored.name, stored.host, stored.pid, stored.started_at)
         for name in _INSTANCE:

@@ -44,6 +44,7 @@ def _upgrade_adapter(adapter: list[Any], format_: int) -> None:
     new = AdapterRow(AdapterKey(*key), plain["added_at"])
     for name in ("overdue", "overdue_total", "duration"):
         plain.setdefault(name, getattr(new, name))
+    plain.setdefault("down_since", plain["since"] if plain["state"] in ("open", "half_open") else None)
     if format_ < _NEW_BUCKETS_SINCE:
         for second in seconds:
             second[_HISTOGRAMS] = [
