@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
 from fuseboard_console.text.glyphs import UNICODE, Condition
@@ -30,7 +32,7 @@ class TestHeader:
         line = shown(160)
         assert line.startswith(" fuseboard  checkout.db   ")
         assert line.endswith(
-            "   ● live 0.4 s   18 adapters   2 ✖  3 ◌  4 ○  9 ●   12.0/s   95.0 % answered   14:00:05 "
+            "   ● live 0.4 s   18 adapters   2 ✖  3 ◌  4 ○  9 ●    12.0/s   95.0 % answered   14:00:05 "
         )
 
     def test_header_parts_are_dropped_in_order_of_importance(self) -> None:
@@ -63,8 +65,30 @@ class TestHeader:
         heading = HEADING._replace(totals=HeaderTotals(12.0, share))
         assert style_of(header_line(heading, 160, UNICODE), "answered") == style
 
-    def test_without_ended_tasks_no_share_is_shown(self) -> None:
-        assert "answered" not in shown(160, totals=HeaderTotals(12.0, None))
+    def test_without_ended_tasks_the_share_is_a_dash_in_its_place(self) -> None:
+        assert "    – % answered   14:00:05 " in shown(160, totals=HeaderTotals(12.0, None))
+
+    @pytest.mark.parametrize("cells", [60, 80, 100, 120, 160])
+    def test_no_figure_moves_another_part_or_has_it_come_and_go(self, cells: int) -> None:
+        lines = {
+            re.sub(r"[\d.k–]", "#", re.sub(r" +(?=[\d.k–]+(/s| %))", lambda gap: "#" * len(gap[0]), line))
+            for rate in (0.0, 9.9, 12.3, 184.0, 12_345.0)
+            for share in (None, 0.0, 0.095, 0.95, 1.0)
+            if (line := shown(cells, totals=HeaderTotals(rate, share)))
+        }
+        assert len(lines) == 1
+
+    @pytest.mark.parametrize("cells", [60, 80, 100, 120])
+    def test_the_same_parts_are_shown_in_every_state_of_the_breakers(self, cells: int) -> None:
+        states: list[dict[Condition, int]] = [
+            {"closed": 9}, {"open": 1, "closed": 8}, {"open": 3, "probing": 3, "closed": 3}, {"open": 9},
+        ]  # fmt: skip
+        parts = ("adapters", "/s", "answered", "14:00:05")
+        assert len({tuple(part in shown(cells, counts=counts) for part in parts) for counts in states}) == 1
+
+    def test_at_80_columns_the_rate_is_shown_beside_a_page(self) -> None:
+        counts: dict[Condition, int] = {"open": 1, "probing": 1, "closed": 1}
+        assert "12.0/s" in shown(80, counts=counts, where=("Overview",))
 
     @pytest.mark.parametrize("state", ["silent", "ended", "empty"])
     def test_the_traffic_of_an_engine_that_is_not_live_is_not_shown(self, state: str) -> None:

@@ -18,6 +18,7 @@ from fuseboard_storage.board.board import AdapterRow, Board
 
 BUDGET: Final = 0.003
 """Seconds that may be spent at a time on counting over all adapters."""
+_GROUPS: Final = 3  # conditions that there is always room to count
 
 
 class HeaderTotals(NamedTuple):
@@ -99,8 +100,23 @@ class Heading(NamedTuple):
     """Whether the file cannot be read now."""
 
 
+class _Part(NamedTuple):
+    """A part of the header: the lowest rank stays longest. `reserved` are cells that it may need later."""
+
+    rank: int
+    line: Line
+    reserved: int = 0
+
+    @property
+    def cells(self) -> int:
+        return 3 + max(self.reserved, line_width(self.line))
+
+
 def header_line(heading: Heading, cells: int, glyphs: Glyphs) -> Line:
-    """Return the header in exactly `cells`. The least important parts leave first."""
+    """Return the header in exactly `cells`. The least important parts leave first.
+
+    Figures take as many cells whatever they are, and which parts are shown does not depend on them.
+    """
     adapters = sum(heading.counts.values())
     state, state_style = _connection(heading, glyphs)
     put_aside = ("watch", "disabled") if cells < 100 else ()
@@ -108,37 +124,41 @@ def header_line(heading: Heading, cells: int, glyphs: Glyphs) -> Line:
     ok = heading.totals.answered
     ok_style = "muted" if ok is None else "text" if ok >= 0.99 else "warn" if ok >= 0.9 else "bad"
     live = heading.connection.state == "live"
-    parts: list[tuple[int, Line]] = [
-        (0, (Span(state, state_style),)),
-        (5, (Span(plural(adapters, "adapter"), "muted"),) if adapters else ()),
-        (1, counts),
-        (4, (Span(f"{rate(heading.totals.rate)}/s", "text"),) if adapters and live else ()),
-        (3, (Span(f"{percent(ok)} % answered", ok_style),) if ok is not None and live else ()),
-        (2, (Span(clock(heading.now), "muted"),)),
+    parts = [
+        _Part(0, (Span(state, state_style),)),
+        _Part(5, (Span(plural(adapters, "adapter"), "muted"),) if adapters else ()),
+        _Part(1, counts, _GROUPS * (len(f"{adapters:,}") + 2) + 2 * (_GROUPS - 1) if counts else 0),
+        _Part(4, (Span(f"{rate(heading.totals.rate):>5}/s", "text"),) if adapters and live else ()),
+        _Part(3, (Span(f"{percent(ok):>4} % answered", ok_style),) if adapters and live else ()),
+        _Part(2, (Span(clock(heading.now), "muted"),)),
     ]
-    parts = [part for part in parts if part[1]]
     crumb = cut("".join(f" {glyphs.separator} {part}" for part in heading.where), max(0, cells // 3))
     whole, cells = cells, cells - width(crumb)
     left: Line = (Span(" fuseboard ", "brand"), Span(" "), Span(safe_text(heading.file, 200), "strong"))
-    while len(parts) > 1 and line_width(left) + 3 + _width(parts) > cells:
-        if left[0].style == "brand" and cells < 100:
-            left = (Span(" "), left[2])
-            continue
-        parts.remove(max(parts))
-    room = max(8, cells - _width(parts) - 3)
+    if cells < 100 and line_width(left) + 4 + sum(part.cells for part in parts if part.line) > cells:
+        left = (Span(" "), left[2])
+    parts, taken = _fitting(parts, cells - line_width(left) - 4)
+    room = max(8, cells - taken - 4)
     if line_width(left) > room:
         before = line_width(left[:-1])
         left = (*left[:-1], Span(cut(left[-1].text, room - before), "strong"))
     right: list[Span] = []
-    for _, part in parts:
-        right.extend((Span("   "), *part))
+    for part in parts:
+        right.extend((Span("   "), *part.line))
     right.append(Span(" "))
     pad = cells - line_width(left) - line_width(right)
     return fit_line((*left, Span(crumb, "strong"), Span(" " * max(0, pad)), *right), whole)
 
 
-def _width(parts: list[tuple[int, Line]]) -> int:
-    return sum(3 + line_width(part) for _, part in parts) + 1
+def _fitting(parts: list[_Part], cells: int) -> tuple[list[_Part], int]:
+    """Return the parts that fit `cells`, the most important in any case, and the cells that they take."""
+    kept: set[int] = set()
+    taken = 0
+    for part in sorted(part for part in parts if part.line):
+        if not kept or taken + part.cells <= cells:
+            kept.add(part.rank)
+            taken += part.cells
+    return [part for part in parts if part.rank in kept], taken
 
 
 def _connection(heading: Heading, glyphs: Glyphs) -> tuple[str, str]:
