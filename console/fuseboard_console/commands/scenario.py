@@ -6,6 +6,7 @@ import sys
 from argparse import ArgumentParser, Namespace, RawDescriptionHelpFormatter
 from contextlib import suppress
 from pathlib import Path
+from shutil import get_terminal_size
 from typing import TYPE_CHECKING, Any
 
 from fuseboard_console.cli import exit_codes
@@ -85,7 +86,7 @@ def run(args: Namespace) -> int:
 
     try:
         if args.action == "list":
-            print_out(_list_text())
+            print_out(_list_text(get_terminal_size().columns if sys.stdout.isatty() else 0))
             return exit_codes.OK
         if args.action == "show":
             print_out(find(args.scenario).read_text(encoding="utf-8"), end="")
@@ -118,13 +119,20 @@ def find(name: str) -> Path:
     return Path(name)
 
 
-def _list_text() -> str:
+def _list_text(columns: int) -> str:
+    """Return the scenarios that come with Fuseboard, folded to the columns of a terminal; 0: not folded."""
+    from fuseboard_console.text.width import fold
     from fuseboard_engine.scenario.model import load
     from fuseboard_scenarios import shipped
 
     scenarios = [load(path) for path in shipped().values()]
     width = max(len(scenario.scenario) for scenario in scenarios)
-    return "\n".join(f"{s.scenario:<{width}}  {s.duration:>4g} s  {s.title}" for s in scenarios)
+    lines: list[str] = []
+    for scenario in scenarios:
+        head = f"{scenario.scenario:<{width}}  {scenario.duration:>4g} s  "
+        title = fold(scenario.title, max(20, columns - len(head))) if columns else [scenario.title]
+        lines += [f"{'' if place else head:<{len(head)}}{part}" for place, part in enumerate(title)]
+    return "\n".join(lines)
 
 
 def _check(names: list[str]) -> int:

@@ -17,7 +17,8 @@ from fuseboard_console.text.line import Line
 from fuseboard_console.text.safe_text import safe_text
 from fuseboard_console.tui.background_work import run_in_background
 from fuseboard_console.tui.protocols import ConsoleHost, Frame
-from fuseboard_console.views.lists.scenarios import ScenarioEntry, heading, scenario_line
+from fuseboard_console.views.lists.scenarios import ScenarioEntry, heading, names_width, scenario_lines
+from fuseboard_console.widgets.folded_list import FoldedList
 from fuseboard_console.widgets.selectable_list import SelectableList
 from fuseboard_scenarios import shipped
 from fuseboard_storage.errors import RecordingError
@@ -30,7 +31,7 @@ class Scenarios(Page):
 
     def __init__(self, host: ConsoleHost) -> None:
         super().__init__(host)
-        self._list: SelectableList[Path] = SelectableList(
+        self._list: FoldedList[Path] = FoldedList(
             host.palette, host.glyphs, id="scenario-list", title="Scenarios", empty="Scenarios are being read."
         )
         self._listed: dict[Path, ScenarioEntry] = {}
@@ -50,7 +51,12 @@ class Scenarios(Page):
         if not self._read_once:
             self._read_once = True
             run_in_background(self, self._read)
-        self._list.show(tuple(self._listed), self._line, heading)
+        names = names_width(self._listed.values())
+        self._list.show_folded(
+            tuple(self._listed),
+            lambda path, cells: self._lines(path, cells, names),
+            lambda cells: heading(cells, names),
+        )
 
     async def _read(self) -> None:
         listed = await asyncio.to_thread(found, shipped().values(), folders_here())
@@ -58,9 +64,10 @@ class Scenarios(Page):
         self._list.empty = "There is no scenario."
         self.host.show()
 
-    def _line(self, path: Path, cells: int) -> Line:
+    def _lines(self, path: Path, cells: int, names: int) -> list[Line]:
         playing = self.host.playing
-        return scenario_line(self._listed[path], cells, playing[1] if playing and playing[0] == path.stem else "")
+        speed = playing[1] if playing and playing[0] == path.stem else ""
+        return scenario_lines(self._listed[path], cells, names, speed)
 
     @on(SelectableList.Chosen)
     async def _play_chosen(self) -> None:

@@ -10,6 +10,10 @@ from pathlib import Path
 import pytest
 
 from fuseboard_console.pages.scenario_files import folders_here, found
+from fuseboard_console.text.line import text_of
+from fuseboard_console.views.lists.scenarios import ScenarioEntry, names_width, scenario_lines
+from fuseboard_engine.scenario.model import load
+from fuseboard_scenarios import shipped
 from support.console_show import Show
 from support.console_story import started, until
 from support.console_watching import watching
@@ -73,6 +77,31 @@ async def test_a_scenario_of_the_folder_that_is_wrong_is_listed_with_its_mistake
         await pilot.press("G", "enter")
         await until(lambda: show.screen().count("timelin") >= 2, pilot)
         assert "checkout.db" in show.screen()
+
+
+@pytest.mark.parametrize("size", [(40, 24), (80, 24), (200, 50)])
+async def test_whole_descriptions_are_shown_and_the_cursor_goes_from_scenario_to_scenario(
+    size: tuple[int, int],
+) -> None:
+    show = Show([started()])
+    async with show.app.run_test(size=size, notifications=True) as pilot:
+        await pilot.press("7")
+        await until(show.sees("creeping-latency", "slow"), pilot)
+        titles = [load(path).title for path in shipped().values()]
+        words = [word for title in titles for word in title.split()]
+        assert not [word for word in words if word not in show.screen()]
+        for name in ("all-out", "creeping-latency", "expired-key"):
+            assert any("▌" in line and name in line for line in show.screen().splitlines())
+            await pilot.press("down")
+        assert not [line for line in show.screen().splitlines() if "│" in line and "…" in line]
+
+
+def test_a_mistake_of_a_file_is_folded_too() -> None:
+    entry = ScenarioEntry(Path("mine.yaml"), None, "mine.yaml:6: there is no field 'timelin'. Did you mean 'timeline'?")
+    for cells in (30, 76):
+        lines = [text_of(line) for line in scenario_lines(entry, cells, names_width([entry]), "")]
+        assert " ".join(" ".join(lines).split()).endswith(entry.wrong)
+        assert max(map(len, lines)) <= cells
 
 
 async def test_stopping_without_a_scenario_shows_a_notice() -> None:

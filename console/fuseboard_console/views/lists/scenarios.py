@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import NamedTuple
 
-from fuseboard_console.text.line import Line, Span, cut_line, fit_line
+from fuseboard_console.text.line import Line, Span, cut_line, fit_line, line_width
 from fuseboard_console.text.safe_text import safe_text
-from fuseboard_console.text.width import fit
+from fuseboard_console.text.width import cut, fit, fold, width
 from fuseboard_engine.scenario.model import Scenario
 
-NAME, DURATION, ADAPTERS = 22, 7, 10
+NAMES = 22
+"""Cells of a scenario's name at the most."""
+_DURATION, _ADAPTERS = 7, 10
+_WIDE = 60  # cells from which there is room for the number of adapters
+_LEAST_TEXT = 20  # cells below which a description goes under the name
 
 
 class ScenarioEntry(NamedTuple):
@@ -21,26 +26,44 @@ class ScenarioEntry(NamedTuple):
     wrong: str = ""
 
 
-def heading(cells: int) -> Line:
+def names_width(listed: Iterable[ScenarioEntry]) -> int:
+    """Return the cells of the column of names, with the gap after it."""
+    return min(NAMES, max((width(_name(entry)) + 2 for entry in listed), default=NAMES))
+
+
+def heading(cells: int, names: int) -> Line:
     """Return the column titles."""
-    text = f"{fit('scenario', NAME)}{fit('lasts', DURATION)}{fit('adapters', ADAPTERS)}what it shows"
-    return fit_line((Span(text, "muted"),), cells)
+    titles = fit("scenario", names) + fit("lasts", _DURATION) + (fit("adapters", _ADAPTERS) if cells >= _WIDE else "")
+    text = "what it shows" if cells - len(titles) >= _LEAST_TEXT else ""
+    return fit_line((Span(titles + text, "muted"),), cells)
 
 
-def scenario_line(listed: ScenarioEntry, cells: int, playing: str) -> Line:
-    """Return a scenario's line. `playing` is its present speed, or empty if it is not playing."""
+def scenario_lines(listed: ScenarioEntry, cells: int, names: int, playing: str) -> list[Line]:
+    """Return a scenario's lines, its name in `names` cells and its description folded beside it.
+
+    `playing` is its present speed, or empty if it is not playing.
+    """
     scenario = listed.scenario
+    name = fit(cut(_name(listed), names - 2), names)
     if scenario is None:
-        name = Span(fit(safe_text(listed.path.name, 60), NAME), "muted")
-        return cut_line((name, Span(safe_text(listed.wrong, 300), "bad")), cells)
-    plays: Line = (Span(f"playing {playing}  ", "ok"),) if playing else ()
-    return cut_line(
-        (
-            Span(fit(safe_text(scenario.scenario, 60), NAME), "strong"),
-            Span(fit(f"{scenario.duration:g} s", DURATION), "muted"),
-            Span(fit(str(len(scenario.adapters)), ADAPTERS), "muted"),
-            *plays,
-            Span(safe_text(scenario.title, 200)),
-        ),
-        cells,
-    )
+        return _folded((Span(name, "muted"),), listed.wrong, "bad", cells)
+    head = [Span(name, "strong"), Span(fit(f"{scenario.duration:g} s", _DURATION), "muted")]
+    if cells >= _WIDE:
+        head.append(Span(fit(str(len(scenario.adapters)), _ADAPTERS), "muted"))
+    if playing:
+        head.append(Span(f"playing {playing}  ", "ok"))
+    return _folded(tuple(head), scenario.title, "text", cells)
+
+
+def _name(listed: ScenarioEntry) -> str:
+    return safe_text(listed.path.name if listed.scenario is None else listed.scenario.scenario, 60)
+
+
+def _folded(head: Line, text: str, style: str, cells: int) -> list[Line]:
+    """Return the lines of a text beside its head, or under it where there is little room."""
+    text = safe_text(text, 600)
+    room = cells - line_width(head)
+    if room < _LEAST_TEXT:
+        return [cut_line(head, cells), *((Span("  "), Span(part, style)) for part in fold(text, max(8, cells - 2)))]
+    first, *others = fold(text, room) or [""]
+    return [(*head, Span(first, style)), *((Span(" " * (cells - room)), Span(part, style)) for part in others)]
