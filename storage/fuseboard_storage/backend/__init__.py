@@ -18,6 +18,7 @@ if TYPE_CHECKING:
         StoredLetters,
         StoredRuns,
     )
+    from fuseboard_storage.backend.unknown_event import UnknownEvent
     from fuseboard_storage.backend.values import CommandStatus, EventBatch, Extent, Heartbeat, metrics_of
 
 _HOME = {
@@ -35,6 +36,7 @@ _HOME = {
     "StoreReplaced": "errors",
     "StoredLetters": "protocols",
     "StoredRuns": "protocols",
+    "UnknownEvent": "unknown_event",
     "metrics_of": "values",
 }
 
@@ -53,6 +55,7 @@ __all__ = [
     "StoreReplaced",
     "StoredLetters",
     "StoredRuns",
+    "UnknownEvent",
     "metrics_of",
 ]
 

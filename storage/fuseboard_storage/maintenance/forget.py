@@ -14,6 +14,7 @@ import msgspec
 
 from fuseboard_engine.events import CommandDone, DeadLetterChanged, Event
 from fuseboard_engine.runtime.clock import wall_clock
+from fuseboard_storage.backend.unknown_event import is_readable
 from fuseboard_storage.errors import RecordingError
 from fuseboard_storage.maintenance.access import live_engines, refuse_damage, version_of, writing
 from fuseboard_storage.maintenance.compact import empty_wal, rewrite
@@ -230,7 +231,7 @@ class _Forgetting:
             )
             for row in rows:
                 seq, _, event = events.entry_of(None, row)
-                owned = type(event) is not Event and self._traces.owns(event)
+                owned = is_readable(event) and self._traces.owns(event)
                 if owned:
                     left.add(used[seq])
                     values = templates.row_of(self._connection, self._traces.anonymous(event))

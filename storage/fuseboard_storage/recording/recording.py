@@ -102,7 +102,9 @@ class Recording(OpenFile):
         return found
 
     async def slice(self, after: int, limit: int, to: int = keyframes.NEWEST) -> list[Entry]:
-        """Return entries as `entries` does, with a bare `Event` for each event that this version cannot decode.
+        """Return entries as `entries` does, with those of kinds that this version does not know as `UnknownEvent`.
+
+        A damaged event is a bare `Event` with its time.
 
         Args:
             after: Only entries with a number above this.

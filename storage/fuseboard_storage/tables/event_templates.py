@@ -13,6 +13,7 @@ from msgspec.structs import replace
 
 from fuseboard_engine.error_text.text_limits import MAX_NAME, within_limits
 from fuseboard_engine.events import Attempt, AttemptFailed, Event, Int64, RouteFinished, RoutesCounted
+from fuseboard_storage.backend.unknown_event import UnknownEvent
 from fuseboard_storage.board.route_counts import is_ordinary
 from fuseboard_storage.tables.storable import encoded, stored_name
 
@@ -59,6 +60,12 @@ def _field_getter(adapter: str, task: str) -> FieldGetter:
 
 
 row_shapes: Final = _RowShapes()
+
+
+def shape_of(event: Event) -> tuple[str, FieldGetter]:
+    """Return an event's kind, and the getter of its `at`, `adapter` and `task`."""
+    kind, fields = row_shapes[type(event)]
+    return (stored_name(event.kind), fields) if type(event) is UnknownEvent else (kind, fields)
 
 
 # ---------------------------------------------------------------------- what varies between events of one template
@@ -213,7 +220,7 @@ class Template:
     __slots__ = ("_columns", "attempt", "id", "marked")
 
     def __init__(self, event: Event, body: str | None, *, notable: bool) -> None:
-        kind, fields = row_shapes[type(event)]
+        kind, fields = shape_of(event)
         self._columns = (kind, fields(event)[1] or "", notable, 0 if body is None else digest_of(body), body)
         self.id = 0
         """Its number in the file; 0 until it is stored."""
@@ -307,7 +314,7 @@ class Templates:
                 except ValueError:
                     pass  # a duration that is not one
         event, body = encoded(event)
-        kind, fields = row_shapes[type(event)]
+        kind, fields = shape_of(event)
         at, adapter, task = fields(event)
         key = (kind, adapter, ordinary)
         return at, task, self._known.get(key) or self._add(key, event, None), body

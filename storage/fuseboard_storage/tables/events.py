@@ -17,6 +17,7 @@ from typing import Any, Final, NamedTuple
 import msgspec
 
 from fuseboard_engine.events import AnyEvent, Event
+from fuseboard_storage.backend.unknown_event import is_readable, unknown_event
 from fuseboard_storage.board.board import Entry
 from fuseboard_storage.sqlite.damaged_rows import whole_number
 from fuseboard_storage.sqlite.integrity import TEMPLATES_SINCE
@@ -151,8 +152,8 @@ def _template(body: bytes | str) -> Event:
 def entry_of(cursor: object, row: tuple[Any, ...]) -> Entry:
     """Return the entry in a row of `EventTable.select`. Usable as a `row_factory`.
 
-    An event that cannot be decoded, because a newer version wrote it or it is damaged, becomes a bare `Event` with its
-    time. Secrets in the error texts of older versions are hidden.
+    An event of a kind that only a newer version knows is an `UnknownEvent`, a damaged one a bare `Event` with its time.
+    Secrets in the error texts of older versions are hidden.
     """
     seq, instance, at, task, template, body = row
     try:
@@ -160,7 +161,8 @@ def entry_of(cursor: object, row: tuple[Any, ...]) -> Entry:
             return Entry(seq, instance, with_safe_errors(_decode(body)))
         return Entry(seq, instance, with_values(_template(template), whole_number(at), str(task), body))
     except (msgspec.DecodeError, TypeError, ValueError, AttributeError, OverflowError, RecursionError):
-        return Entry(seq, whole_number(instance), Event(at=whole_number(at)))
+        unknown = unknown_event(body) if template is None else None
+        return Entry(seq, whole_number(instance), unknown or Event(at=whole_number(at)))
 
 
 _SELECT_TOGETHER: Final = f"""SELECT json_group_array(json_array(seq, instance, at, task, shared, body)) FROM (
@@ -211,4 +213,4 @@ def body_field(name: str) -> str:
 
 def readable(entries: Iterable[Entry]) -> list[Entry]:
     """Return the entries whose events this version can decode."""
-    return [entry for entry in entries if type(entry.event) is not Event]
+    return [entry for entry in entries if is_readable(entry.event)]

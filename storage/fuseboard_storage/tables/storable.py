@@ -8,12 +8,15 @@ import msgspec
 
 from fuseboard_engine.error_text.text_limits import MAX_NAME, name_within_limit, text_within_limit, within_limits
 from fuseboard_engine.events import Event
+from fuseboard_storage.backend.unknown_event import UnknownEvent
 
 _encode: Final = msgspec.json.Encoder(enc_hook=repr).encode
 
 
 def encoded(event: Event) -> tuple[Event, str]:
     """Return an event as it can be stored, and its body: with storable values, and texts within their limits."""
+    if type(event) is UnknownEvent:
+        return event, escape_surrogates(event.body)
     try:
         body = _encode(event).decode()
     except Exception:

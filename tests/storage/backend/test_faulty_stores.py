@@ -14,7 +14,7 @@ from fuseboard_engine.dead_letters.letter import Capacity
 from fuseboard_engine.dead_letters.memory_store import MemoryDeadLetters
 from fuseboard_engine.events import AttemptFailed, EngineStarted, Event
 from fuseboard_engine.workflow.checkpoints import MemoryCheckpoints, SavedRun
-from fuseboard_storage.backend import Extent, NotWritten
+from fuseboard_storage.backend import Extent, NotWritten, UnknownEvent
 from fuseboard_storage.backend.conformance import StoreConformance
 from fuseboard_storage.board.board import Board
 from fuseboard_storage.board.rows import Entry
@@ -125,6 +125,11 @@ def _(fault: Fault) -> None:
 @breaks("test_an_event_comes_back_as_it_was")
 def _(fault: Fault) -> None:
     adding(fault, lambda _, events: [replace(e, context=None) if type(e) is AttemptFailed else e for e in events])
+
+
+@breaks("test_an_event_of_an_unknown_kind_is_kept")
+def _(fault: Fault) -> None:
+    adding(fault, lambda _, events: [Event(at=e.at) if type(e) is UnknownEvent else e for e in events])
 
 
 @breaks("test_a_read_is_bounded")

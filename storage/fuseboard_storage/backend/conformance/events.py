@@ -25,6 +25,7 @@ from fuseboard_storage.backend.conformance.harness import (
 )
 from fuseboard_storage.backend.errors import NotWritten
 from fuseboard_storage.backend.protocols import EngineWriter
+from fuseboard_storage.backend.unknown_event import UnknownEvent
 from fuseboard_storage.backend.values import Extent, Heartbeat
 from fuseboard_storage.board.board import Board
 from fuseboard_storage.board.metrics import AdapterSecond
@@ -112,6 +113,19 @@ class EventConformance:
             async with harness.connect().reader() as reader:
                 found = await everything(reader)
         assert [entry.event for entry in found][-len(events) :] == events
+
+    @in_loop
+    async def test_an_event_of_an_unknown_kind_is_kept(self, harness: StoreHarness) -> None:
+        body = '{"kind":"from_the_future","at":%d,"adapter":"agno","task":"t1","new":{"x":[1,2.5,"\\u00e4"]}}'
+        at = harness.now()
+        event = UnknownEvent(at=at, kind="from_the_future", adapter="agno", task="t1", body=body % at)
+        with writing(harness) as writer:
+            append(writer, route(harness, "before"), event, route(harness, "after"))
+            async with harness.connect().reader() as reader:
+                found = await everything(reader)
+                assert sum(span.calls for span in await reader.spans(0, 2 * at)) == 2
+        assert found[-2].event == event
+        assert routes(found) == ["before", "after"]
 
     # ------------------------------------------------------------------ reading
 
