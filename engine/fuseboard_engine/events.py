@@ -318,11 +318,13 @@ class RouteCounts(msgspec.Struct, frozen=True, kw_only=True, gc=False, omit_defa
 class RoutesCounted(Event, frozen=True, kw_only=True, gc=False, omit_defaults=True, tag="routes_counted"):
     """Ordinary routes that a recording counts instead of keeping each: the first adapter answered at once.
 
-    It stands in place of the last of the routes; `since` is the time of the first. The counts are by adapter.
+    It stands in place of the last of the routes; `since` is the time of the first. The counts are by adapter. `types`
+    is the number of routes by task type.
     """
 
     since: Int64
     adapters: dict[str, RouteCounts]
+    types: dict[str, Int64] = {}
 
     @property
     def tasks(self) -> int:

@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from fuseboard_storage.board.board import Board
-    from fuseboard_storage.board.rows import AdapterKey, AdapterRow, Entry, FailureRow, InstanceRow, TaskSecond, Totals
+    from fuseboard_storage.board.chain_rows import ChainRow
+    from fuseboard_storage.board.rows import AdapterKey, AdapterRow, Entry, FailureRow, InstanceRow, Totals
 
-__all__ = ["AdapterKey", "AdapterRow", "Board", "Entry", "FailureRow", "InstanceRow", "TaskSecond", "Totals"]
+__all__ = ["AdapterKey", "AdapterRow", "Board", "ChainRow", "Entry", "FailureRow", "InstanceRow", "Totals"]
 
 
 if not TYPE_CHECKING:  # type checkers read the imports above

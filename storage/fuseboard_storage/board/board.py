@@ -50,17 +50,17 @@ from fuseboard_engine.events import (
     WorkflowStarted,
 )
 from fuseboard_storage.board import workflow_runs
+from fuseboard_storage.board.chain_rows import ChainRow, Chains, new_chain
 from fuseboard_storage.board.histogram import add_histogram
 from fuseboard_storage.board.metrics import SECOND, AdapterSecond, attempts_of
 from fuseboard_storage.board.name_totals import EngineTotals
 from fuseboard_storage.board.route_counts import span_of
-from fuseboard_storage.board.rows import AdapterKey, AdapterRow, Entry, FailureRow, InstanceRow, TaskSecond, Totals
+from fuseboard_storage.board.rows import AdapterKey, AdapterRow, Entry, FailureRow, InstanceRow, Totals
 
 KEPT_ROUTES: Final = 500
 KEPT_FAILURES: Final = 200
 KEPT_ACTIONS: Final = 200
 KEPT_BATCHES: Final = 100
-KEPT_TASK_SECONDS: Final = 15
 KEPT_LEFT: Final = 64
 KEPT_LEFT_ROWS: Final = 10_000
 KEPT_OUTAGES: Final = 10_000
@@ -69,7 +69,7 @@ GROUPED_FAILURES: Final = 20
 REMOVED: Final = ("evicted", "purged", "moved")
 """Statuses of dead letters that have left the queue."""
 
-__all__ = ["FOLDS", "AdapterKey", "AdapterRow", "Board", "Entry", "FailureRow", "InstanceRow", "TaskSecond", "Totals"]
+__all__ = ["FOLDS", "AdapterKey", "AdapterRow", "Board", "ChainRow", "Entry", "FailureRow", "InstanceRow", "Totals"]
 
 E = TypeVar("E", bound=Event)
 Fold = Callable[["Board", Entry, E], None]
@@ -112,6 +112,8 @@ class Board:
         self.outages: dict[tuple[str, str], int] = {}
         """When the outage of an adapter began that its engine's process did not see end: by engine name and adapter."""
         self.chains: dict[tuple[int, str], tuple[str, ...]] = {}
+        self.chain_rows: Chains = {}
+        """How the tasks of each engine name and task type ended."""
         self.routes: deque[Entry] = deque(maxlen=KEPT_ROUTES)
         """Finished routes, newest first. Each entry's event is a `RouteFinished`."""
         self.failures: deque[FailureRow] = deque(maxlen=KEPT_FAILURES)
@@ -129,8 +131,6 @@ class Board:
         """Why this recording started in place of another one, and where that is; None: it did not."""
         self.dropped = 0
         self.tasks = 0
-        self.task_seconds: deque[TaskSecond] = deque(maxlen=KEPT_TASK_SECONDS)
-        """The latest seconds in which tasks ended, oldest first."""
         self.batches_ended = 0
         self.batches_partial = 0
         """Batches that were accepted although not every part succeeded."""
@@ -415,16 +415,7 @@ class Board:
                 self.tasks_failed_over += 1
                 totals.failed_over += 1
         if not (event.attempts and event.attempts[-1].outcome == "cancelled"):  # cancelled by its caller
-            self._count_task_second(event.at, event.success and not event.degraded)
-
-    def _count_task_second(self, at: int, answered: int, routed: int = 1) -> None:
-        """Count tasks in their second; an event that arrives late counts in the newest second."""
-        second, recent = at - at % SECOND, self.task_seconds
-        if recent and second <= recent[-1].at:
-            last = recent[-1]
-            recent[-1] = TaskSecond(last.at, last.routed + routed, last.answered + answered)
-        else:
-            recent.append(TaskSecond(second, routed, int(answered)))
+            self._chain_of(entry.instance, event.task_type).add(event)
 
     @fold(RoutesCounted)
     def _routes_counted(self, entry: Entry, event: RoutesCounted) -> None:
@@ -433,7 +424,7 @@ class Board:
         self.tasks_ok += tasks
         totals.tasks += tasks
         totals.answered += tasks
-        self._count_task_second(event.at, tasks, tasks)
+        self._count_types(entry.instance, event)
         for adapter, counts in event.adapters.items():
             row = self.row(entry.instance, adapter, event.since)
             second = self._second_of(row, event.at)
@@ -448,6 +439,18 @@ class Board:
                 if row.state == "closed" and row.failures != counts.failures:
                     self.state_version += 1
                     row.failures = counts.failures
+
+    def _count_types(self, instance: int, event: RoutesCounted) -> None:
+        """Count routes that the first adapter of their chain answered."""
+        for task_type, tasks in (event.types or {"": event.tasks}).items():
+            order = self.chains.get((instance, task_type)) or self.chains.get((instance, "")) or ()
+            first = next((adapter for adapter in order if adapter in event.adapters), next(iter(event.adapters), ""))
+            self._chain_of(instance, task_type).add_answered(event.at, first, tasks)
+
+    def _chain_of(self, instance: int, task_type: str) -> ChainRow:
+        engine = self.instances.get(instance)
+        name = "" if engine is None else engine.name
+        return self.chain_rows.get((name, task_type)) or new_chain(self.chain_rows, name, task_type)
 
     @staticmethod
     def _second_of(row: AdapterRow, at: int) -> AdapterSecond:

@@ -83,6 +83,7 @@ class RouteCounter:
         self._since = 0
         self._at = 0
         self._sums: dict[str, _Sum] = {}
+        self._types: dict[str, int] = {}
 
     def __bool__(self) -> bool:
         return bool(self._sums)
@@ -92,11 +93,13 @@ class RouteCounter:
         other = RouteCounter()
         other._since, other._at = self._since, self._at
         other._sums = {adapter: sums.copy() for adapter, sums in self._sums.items()}
+        other._types = dict(self._types)
         return other
 
     def add(self, event: RouteFinished) -> None:
         """Count an ordinary route."""
         self._extend(event.at, event.at)
+        self._types[event.task_type] = self._types.get(event.task_type, 0) + 1
         (attempt,) = event.attempts
         sums = self._sum(attempt.adapter)
         sums.span.add(attempt)
@@ -106,6 +109,8 @@ class RouteCounter:
     def merge(self, event: RoutesCounted) -> None:
         """Add routes that were counted before."""
         self._extend(event.since, event.at)
+        for task_type, tasks in event.types.items():
+            self._types[task_type] = self._types.get(task_type, 0) + tasks
         for adapter, counts in event.adapters.items():
             sums = self._sum(adapter)
             sums.span.merge(span_of(adapter, counts))
@@ -136,8 +141,8 @@ class RouteCounter:
             )
             for adapter, sums in self._sums.items()
         }
-        event = RoutesCounted(at=self._at, since=self._since, adapters=adapters)
-        self._sums = {}
+        event = RoutesCounted(at=self._at, since=self._since, adapters=adapters, types=self._types)
+        self._sums, self._types = {}, {}
         return event
 
     def _extend(self, since: int, at: int) -> None:

@@ -21,14 +21,6 @@ class Entry(NamedTuple):
     event: Event
 
 
-class TaskSecond(NamedTuple):
-    """The tasks that ended in the second from `at` (UTC microseconds): how many, and how many an adapter answered."""
-
-    at: int
-    routed: int
-    answered: int
-
-
 class AdapterKey(NamedTuple):
     """The key of an adapter. Two engine instances may each have an adapter of the same name."""
 

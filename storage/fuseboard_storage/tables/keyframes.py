@@ -25,6 +25,7 @@ from fuseboard_engine.events import (
 )
 from fuseboard_storage.backend.values import NEWEST as NEWEST
 from fuseboard_storage.board.board import Board
+from fuseboard_storage.board.chain_rows import ChainRow
 from fuseboard_storage.board.histogram import MAX_BUCKET, MIN_BUCKET
 from fuseboard_storage.board.metrics import AdapterSecond
 from fuseboard_storage.board.name_totals import EngineTotals
@@ -36,12 +37,11 @@ from fuseboard_storage.board.rows import (
     Entry,
     FailureRow,
     InstanceRow,
-    TaskSecond,
 )
 from fuseboard_storage.board.workflow_runs import WorkflowRow
 from fuseboard_storage.tables import events, older_keyframes
 
-FORMAT: Final = 21
+FORMAT: Final = 22
 """Incremented whenever the Board changes what it keeps or how it folds.
 
 A keyframe of an earlier format is used where the events before it are gone; see `older_keyframes`.
@@ -147,11 +147,11 @@ class _Board(msgspec.Struct, frozen=True):
     dead_letters: dict[str, Int64] = {}
     workflows: list[WorkflowRow] = []
     batches: list[BatchFinished] = []
-    task_seconds: list[TaskSecond] = []
     left: list[tuple[Int64, list[_Adapter]]] = []
     totals: dict[str, EngineTotals] = {}
     restarted: RecordingRestarted | None = None
     outages: list[tuple[str, str, Int64]] = []
+    chain_rows: list[ChainRow] = []
 
 
 _encode = msgspec.json.Encoder().encode
@@ -180,9 +180,9 @@ def dump(board: Board) -> bytes:
         dead_letters=board.dead_letters,
         workflows=list(board.workflows.values()),
         batches=list(board.batches),
-        task_seconds=list(board.task_seconds),
         totals=board.base_totals,
         restarted=board.restarted,
+        chain_rows=list(board.chain_rows.values()),
         outages=[(*outage, since) for outage, since in board.outages.items()],
         left=[(instance, [_freeze_adapter(row) for row in rows.values()]) for instance, rows in board.left.items()],
     )
@@ -223,6 +223,7 @@ def load(data: bytes, format_: int = FORMAT) -> Board:
         setattr(board, name, frozen.counters[name])
     board.scenario = frozen.scenario
     board.restarted = frozen.restarted
+    board.chain_rows = {(row.engine, row.task_type): row for row in frozen.chain_rows}
     board.outages = {(engine, adapter): since for engine, adapter, since in frozen.outages}
     for stored in frozen.instances:
         row = InstanceRow(stored.id, stored.name, stored.host, stored.pid, stored.started_at)
@@ -241,7 +242,6 @@ def load(data: bytes, format_: int = FORMAT) -> Board:
     board.dead_letters = frozen.dead_letters
     board.workflows = {row.run: row for row in frozen.workflows}
     board.batches.extend(frozen.batches)
-    board.task_seconds.extend(frozen.task_seconds)
     for instance, adapters in frozen.left:
         board.left[instance] = {row.name: row for row in map(_thaw_adapter, adapters)}
     return board

@@ -79,7 +79,8 @@ class Counting:
 
 
 def _answered(board: Board | None, first: int, last: int) -> float | None:
-    ended = [one for one in board.task_seconds if first <= one.at < last] if board is not None else []
+    chains = board.chain_rows.values() if board is not None else ()
+    ended = [second for chain in chains for second in chain.between(first, last)]
     routed = sum(one.routed for one in ended)
     return sum(one.answered for one in ended) / routed if routed else None
 
