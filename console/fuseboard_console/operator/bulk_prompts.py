@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from fuseboard_console.text.formatting import plural, span
+from fuseboard_console.text.formatting import exact_span, plural
 from fuseboard_console.text.safe_text import safe_text
 from fuseboard_console.text.width import cut
 from fuseboard_console.views.adapters.engine_names import NO_ENGINES, EngineNames
@@ -125,7 +125,7 @@ def batch_prompt(
     then, lasting = (wording.consequence_of_one, _ONE_FOR) if len(keys) == 1 else (wording.consequence, _FOR)
     return BatchPrompt(
         wording.title.format(plural(len(keys), "breaker")),
-        f"{names}{more}\n\n{then if seconds is None else lasting.format(span(seconds))}",
+        f"{names}{more}\n\n{then if seconds is None else lasting.format(exact_span(seconds))}",
         word_to_type(group or keys[0].adapter, len(keys)),
         wording.yes.format(f"{len(keys):,}"),
     )

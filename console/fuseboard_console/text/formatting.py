@@ -7,12 +7,23 @@ from __future__ import annotations
 
 import time
 
-from fuseboard_engine.runtime.formatting import SECOND, latency, ordinal, pause, percent, plural, span, stamp
+from fuseboard_engine.runtime.formatting import (
+    SECOND,
+    exact_span,
+    latency,
+    ordinal,
+    pause,
+    percent,
+    plural,
+    span,
+    stamp,
+)
 
 __all__ = [
     "SECOND",
     "byte_size",
     "clock",
+    "exact_span",
     "latency",
     "number",
     "ordinal",

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from functools import lru_cache
 from textwrap import wrap
 from typing import Literal
 
 ELLIPSIS = "…"
+_NO_BREAK = "\0"  # in safe text there is none
+_TOGETHER = re.compile(r"(?<=\d) (?=(?:µs|ms|s|min|h|d|%)\b|%)|(?<=…) (?=\d)")
 _NARROW = frozenset("–…→×µ✗✖✓●◐◔■○◌▌")
 
 
@@ -42,9 +45,13 @@ def fit(text: str, cells: int, align: Literal["left", "right"] = "left") -> str:
 
 
 def fold(text: str, cells: int) -> list[str]:
-    """Return a text as lines of at most `cells`, broken between words where possible."""
+    """Return a text as lines of at most `cells`, broken between words where possible.
+
+    A number and its unit stay on one line, and so does what follows an ellipsis: `waits 1.5 s, 2.25 s … 60 s`.
+    """
     lines: list[str] = []
-    for line in wrap(text, max(1, cells)):
+    for kept_together in wrap(_TOGETHER.sub(_NO_BREAK, text), max(1, cells)):
+        line = kept_together.replace(_NO_BREAK, " ")
         while width(line) > cells > 1:
             kept = cut(line, cells + 1)[:-1]  # without the ellipsis
             lines.append(kept)

@@ -53,7 +53,7 @@ from fuseboard_engine.events import (
     WorkflowFinished,
     WorkflowStarted,
 )
-from fuseboard_engine.runtime.formatting import latency, ordinal, pause, percent, plural, stamp
+from fuseboard_engine.runtime.formatting import exact_span, latency, ordinal, pause, percent, plural, stamp
 from fuseboard_engine.workflow.result import describe_state
 
 DEBUG, INFO, WARNING = 10, 20, 30  # the numbers of `logging`, which this module does not import
@@ -178,9 +178,9 @@ def _adapter_removed(event: AdapterRemoved, style: TextStyle) -> str:
 
 @sentence(PreferenceSet, "engine", DEBUG, "task_type chain=order")
 def _preference_set(event: PreferenceSet, style: TextStyle) -> str:
-    task_type = style.name(event.task_type) or "every other type"
+    name = f"Chain for {style.name(event.task_type)}" if event.task_type else "Default chain"
     chain = f" {style.arrow} ".join(style.name(adapter) for adapter in event.order) or "none"
-    return f"Chain for {task_type}: {chain}{' (adaptive)' if event.adaptive else ''}"
+    return f"{name}: {chain}{' (adaptive)' if event.adaptive else ''}"
 
 
 def _level_of_state(event: StateChanged) -> int:
@@ -204,7 +204,7 @@ def _state_changed(event: StateChanged, style: TextStyle) -> str:
 @sentence(WaitExtended, "breaker", WARNING, "adapter wait")
 def _wait_extended(event: WaitExtended, style: TextStyle) -> str:
     name = f"Circuit breaker of adapter {style.name(event.adapter)}"
-    return f"{name} stays open: a call that began earlier was asked to wait {pause(event.wait)}"
+    return f"{name} stays open: a call that began earlier was asked to wait {exact_span(event.wait)}"
 
 
 @sentence(TripSuppressed, "breaker", WARNING, "adapter reason share")
@@ -505,9 +505,8 @@ def _config_reloaded(event: ConfigReloaded, style: TextStyle) -> str:
 def _shutdown_changed(event: ShutdownChanged, style: TextStyle) -> str:
     if event.what == "began":
         calls = f"{plural(event.in_flight, 'call')} in flight {'has' if event.in_flight == 1 else 'have'}"
-        return (
-            f"[GRACEFUL SHUTDOWN] {style.text(event.reason)}: no new work is taken; {calls} {pause(event.grace)} to end"
-        )
+        grace = exact_span(event.grace)
+        return f"[GRACEFUL SHUTDOWN] {style.text(event.reason)}: no new work is taken; {calls} {grace} to end"
     cancelled = f"{plural(event.cancelled, 'call')} {'was' if event.cancelled == 1 else 'were'} cancelled"
     return f"[GRACEFUL SHUTDOWN] finished; {cancelled}{style.suffix(event.instructions, '; how to resume: ')}"
 

@@ -44,6 +44,16 @@ def pause(seconds: float) -> str:
     return latency(seconds) if seconds < 0.999_5 else span(seconds)
 
 
+def exact_span(seconds: float) -> str:
+    """Return a time that was set or asked for. It is rounded less than a measured one: `42.5 s`, `100 s`, `5 min`."""
+    if seconds < 0.999_5:
+        return latency(seconds)
+    for size, unit in ((86_400, "d"), (3600, "h"), (60, "min")):
+        if seconds >= 2 * size and not seconds % size:
+            return f"{seconds / size:.0f} {unit}"
+    return f"{seconds:.4g} s" if seconds < 999.95 else span(seconds)
+
+
 def percent(share: float | None) -> str:
     """Return a share (0..1) in percent: `99.9`, `100`, `–` for None. Only exactly 1 is shown as 100."""
     if share is None:

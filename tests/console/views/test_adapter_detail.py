@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 import pytest
 
 from fuseboard_console.actions.catalogue import actions_for
 from fuseboard_console.text.glyphs import UNICODE
-from fuseboard_console.text.line import text_of
+from fuseboard_console.text.line import line_width, text_of
+from fuseboard_console.views.adapters.chain_positions import chain_lines
 from fuseboard_console.views.detail.adapter_detail import detail_lines
 from fuseboard_engine import BreakerPolicy
 from fuseboard_engine.event_log.policy_text import policy_text
@@ -87,3 +90,21 @@ def test_hostile_text_is_shown_but_not_interpreted(text: str, cells: int) -> Non
     odd = AdapterAdded(at=at(0), adapter=text, policy={"failure_threshold": 5})
     board = fold([started(), odd, failed(text, 5, text, error_type=text), opened(text, 6)], alive=7)
     assert all(line.isprintable() for line in detail(board, text, 7, cells).splitlines())
+
+
+class TestChains:
+    CHAINS: ClassVar = {(1, ""): ("gpt", "agno"), (1, "rag"): ("agno", "gpt"), (2, ""): ("gpt", "other")}
+
+    def test_the_only_chain_of_an_engine_needs_no_name(self) -> None:
+        assert [text_of(line) for line in chain_lines(self.CHAINS, 2, 80, "→")] == ["chain       gpt → other"]
+
+    def test_beside_others_the_default_chain_is_called_so(self) -> None:
+        shown = [text_of(line) for line in chain_lines(self.CHAINS, 1, 80, "→", "gpt")]
+        assert shown == ["chain       default: gpt → agno", "chain       rag: agno → gpt"]
+        assert chain_lines(self.CHAINS, 1, 80, "→", "unknown") == []
+
+    def test_a_long_chain_is_folded(self) -> None:
+        chains = {(1, ""): tuple(f"adapter-{number}" for number in range(20))}
+        lines = chain_lines(chains, 1, 60, "→")
+        assert len(lines) > 1
+        assert max(line_width(line) for line in lines) <= 60

@@ -26,7 +26,7 @@ SENTENCES: list[tuple[e.Event, str]] = [
     ),
     (e.AdapterRemoved(**A, adapter="eu"), "Adapter eu removed"),
     (e.PreferenceSet(**A, order=("eu", "us"), task_type="ai"), "Chain for ai: eu → us"),
-    (e.PreferenceSet(**A, order=("eu",), adaptive=True), "Chain for every other type: eu (adaptive)"),
+    (e.PreferenceSet(**A, order=("eu",), adaptive=True), "Default chain: eu (adaptive)"),
     (
         e.StateChanged(**A, adapter="eu", before="closed", after="open", reason="failures", detail="5 in a row"),
         "eu opens: 5 in a row",
@@ -130,6 +130,10 @@ SENTENCES: list[tuple[e.Event, str]] = [
     (
         e.WaitExtended(**A, adapter="eu", wait=30.0, until=1_795_837_769_345_716),
         "Circuit breaker of adapter eu stays open: a call that began earlier was asked to wait 30 s",
+    ),
+    (
+        e.WaitExtended(**A, adapter="eu", wait=42.5, until=1_795_837_769_345_716),
+        "Circuit breaker of adapter eu stays open: a call that began earlier was asked to wait 42.5 s",
     ),
     (
         e.CallOverdue(**A, adapter="eu", overdue=2, total=3),

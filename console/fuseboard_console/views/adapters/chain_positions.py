@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import NamedTuple
 
+from fuseboard_console.text.label_lines import labelled
+from fuseboard_console.text.line import Line
 from fuseboard_console.text.safe_text import safe_text
 from fuseboard_console.text.width import width
 from fuseboard_storage.board.board import AdapterKey
@@ -30,6 +32,23 @@ def chain_positions(chains: Mapping[tuple[int, str], tuple[str, ...]]) -> dict[A
         for place, adapter in enumerate(order, 1):
             found.setdefault(AdapterKey(instance, adapter), []).append(ChainPosition(place, len(order), task_type))
     return {key: tuple(sorted(places)) for key, places in found.items()}
+
+
+def chain_lines(
+    chains: Mapping[tuple[int, str], tuple[str, ...]], instance: int, cells: int, arrow: str, adapter: str | None = None
+) -> list[Line]:
+    """Return the chains of an instance, folded into `cells`; of the chains of an adapter, if that is given.
+
+    The default chain is called so if the instance has other chains.
+    """
+    own = {task_type: order for (at, task_type), order in chains.items() if at == instance}
+    lines: list[Line] = []
+    for task_type, order in own.items():
+        if adapter is None or adapter in order:
+            kind = safe_text(task_type, 40) or (DEFAULT if len(own) > 1 else "")
+            text = f" {arrow} ".join(safe_text(name, 40) for name in order)
+            lines += labelled("chain", f"{kind}: {text}" if kind else text, cells)
+    return lines
 
 
 def positions_text(places: tuple[ChainPosition, ...], cells: int) -> str:

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from textwrap import wrap
 from typing import NamedTuple
 
 from fuseboard_console.actions.model import Action, shown_keys
 from fuseboard_console.text.formatting import SECOND, latency, percent, plural, rate, whole_span
 from fuseboard_console.text.glyphs import APPEARANCES, Glyphs
-from fuseboard_console.text.label_lines import LABEL_CELLS, label_line
+from fuseboard_console.text.label_lines import LABEL_CELLS, label_line, labelled
 from fuseboard_console.text.line import Line, Span
 from fuseboard_console.text.safe_text import safe_text
 from fuseboard_console.views.adapters.adapter_view import AdapterView, make_view, stats_of
 from fuseboard_console.views.adapters.cells import next_cell
+from fuseboard_console.views.adapters.chain_positions import chain_lines
 from fuseboard_console.views.adapters.engine_names import engine_names
 from fuseboard_console.views.detail.charts import SHADES, axis, bars, latency_lines, states_line
 from fuseboard_console.views.detail.time_slices import FIRST, WINDOWS, Slice, Window, count_of, slices_of
@@ -75,15 +75,10 @@ def detail_lines(
     if engine_names(board).of_key(key) and instance is not None:
         lines.append(label_line("engine", (Span(safe_text(instance.label, 200)),)))
     if view.detail:
-        lines.append(label_line("because", (Span(view.detail),)))
-    words = policy_text(row.policy)
-    for index, part in enumerate(wrap(words, max(20, cells - LABEL_CELLS))):
-        lines.append(label_line("" if index else "policy", (Span(part),)))
+        lines += labelled("because", view.detail, cells)
+    lines += labelled("policy", policy_text(row.policy), cells)
     lines += [(), *_charts(row, now, cells, glyphs, look), (), *_figures(row, view)]
-    for (at, task_type), chain in board.chains.items():
-        if at == key.instance and row.name in chain:
-            order = f" {glyphs.arrow} ".join(safe_text(name, 40) for name in chain)
-            lines.append(label_line("chain", (Span(f"{safe_text(task_type, 40) or 'every other type'}: {order}"),)))
+    lines += chain_lines(board.chains, key.instance, cells, glyphs.arrow, row.name)
     failures = [failure for failure in board.failures if failure.key == key][:_FAILURES]
     lines += [(), (Span("Last failures", "strong"),)]
     lines += failure_lines(failures, cells, glyphs) or [(Span("It has not failed.", "muted"),)]

@@ -12,6 +12,7 @@ from fuseboard_console.text.line import Line, Span, cut_line, fit_line
 from fuseboard_console.text.safe_text import safe_text
 from fuseboard_console.text.width import fit, width
 from fuseboard_console.views.adapters.adapter_view import breaker_condition
+from fuseboard_console.views.adapters.chain_positions import chain_lines
 from fuseboard_console.views.adapters.state_counts import counts_line
 from fuseboard_engine.events import LOST
 from fuseboard_storage.board.board import Board, InstanceRow
@@ -120,10 +121,7 @@ def engine_lines(row: InstanceRow, board: Board, now: int, cells: int, glyphs: G
     lines: list[Line] = [(Span(word, style),)]
     lines += [line for label, text in facts for line in labelled(label, text, cells)]
     lines += [(), (Span("adapters    ", "muted"), *_adapters(counts_of(board, now).get(row.id, {}), glyphs))]
-    for (instance, task_type), order in board.chains.items():
-        if instance == row.id:
-            chain = f" {glyphs.arrow} ".join(safe_text(name, 40) for name in order)
-            lines += labelled("chain", f"{safe_text(task_type, 40) or 'every other type'}: {chain}", cells)
+    lines += chain_lines(board.chains, row.id, cells, glyphs.arrow)
     runs = Counter(run.state for run in board.workflows.values() if run.instance == row.id)
     if runs:
         states = ", ".join(f"{count:,} {state}" for state, count in sorted(runs.items()))
