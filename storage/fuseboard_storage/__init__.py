@@ -11,9 +11,11 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from fuseboard_storage.backend.protocols import Store
     from fuseboard_storage.board.board import Board
     from fuseboard_storage.board.rows import Entry
     from fuseboard_storage.errors import RecordingError
+    from fuseboard_storage.recorder.file_store import FileStore
     from fuseboard_storage.recorder.from_config import record_configured
     from fuseboard_storage.recorder.recorder import Recorder, record
     from fuseboard_storage.recorder.restore import restore
@@ -27,11 +29,13 @@ __all__ = [
     "AdapterMetrics",
     "Board",
     "Entry",
+    "FileStore",
     "Recorder",
     "Recording",
     "RecordingError",
     "Retention",
     "SqliteDeadLetters",
+    "Store",
     "Tail",
     "record",
     "record_configured",
@@ -42,11 +46,13 @@ _HOME = {
     "AdapterMetrics": "recording.metric_steps",
     "Board": "board.board",
     "Entry": "board.rows",
+    "FileStore": "recorder.file_store",
     "Recorder": "recorder.recorder",
     "Recording": "recording.recording",
     "RecordingError": "errors",
     "Retention": "recorder.retention",
     "SqliteDeadLetters": "stores.dead_letters",
+    "Store": "backend.protocols",
     "Tail": "recording.tail",
     "record": "recorder.recorder",
     "record_configured": "recorder.from_config",

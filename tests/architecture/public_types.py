@@ -35,6 +35,7 @@ from fuseboard import (
     Engine,
     Entry,
     ExecutionPolicy,
+    FileStore,
     FuseboardError,
     HealthPolicy,
     HttpAdapter,
@@ -73,6 +74,7 @@ from fuseboard import (
     SoftFailure,
     SqliteDeadLetters,
     StoppedRetries,
+    Store,
     StoreTimeout,
     StoreUnavailable,
     StreamBroken,
@@ -119,6 +121,14 @@ async def use() -> None:
         assert_type(await recording.events(kinds=("attempt_failed",), since=0), list[Entry])
         assert_type([entry async for entry in recording.stream_events(adapter="gpt")], list[Entry])
         assert_type(await recording.metrics(step=60), list[AdapterMetrics])
+
+
+async def use_a_store(store: Store) -> None:
+    """Record to any store, of which a recording is one."""
+    kept: Store = FileStore("shop.db", retention=Retention(events=86_400))
+    for one in (store, kept):
+        async with record(Engine(name="shop"), one) as recorder:
+            assert_type(recorder.store, Store)
 
 
 def protect() -> None:
@@ -169,6 +179,7 @@ PUBLIC = (
     Engine,
     Entry,
     ExecutionPolicy,
+    FileStore,
     FuseboardError,
     HealthPolicy,
     HttpAdapter,
@@ -207,6 +218,7 @@ PUBLIC = (
     SoftFailure,
     SqliteDeadLetters,
     StoppedRetries,
+    Store,
     StoreTimeout,
     StoreUnavailable,
     StreamBroken,

@@ -43,29 +43,32 @@ SHORTEST: Final = 0.1
 
 
 class Recorder:
-    """Records one engine to one file, from `start` to `close`. A context manager, async or not.
+    """Records one engine to one store, from `start` to `close`. A context manager, async or not.
 
     Args:
         engine: The engine to record.
-        path: The recording. A new file is readable by its owner only.
-        buffer_size: The number of events that may wait in memory while the file cannot be written. When the buffer is
+        path: The recording, or another `Store`. A new file is readable by its owner only.
+        buffer_size: The number of events that may wait in memory while the store cannot be written. When the buffer is
             full, the oldest sheddable events are dropped; their number is logged and recorded.
         buffer_bytes: The bytes that the waiting events may take in memory, estimated by the length of their texts.
             Whichever of the two limits is reached first counts.
-        retention: How long to keep what.
+        retention: How long a recording keeps what. Another store has settings of its own.
         events: `all` events, or the `notable` ones: ordinary routes, which the first adapter answered at once, are
             counted once a second instead of being recorded one by one. Statistics and metrics stay exact.
         close_timeout: Seconds that closing takes at most when the file cannot be written. What is lost then is counted
             in the log, and in the file if it can be written at the end.
         open_timeout: Seconds that opening takes at most. A file that is not open by then is opened later; the events
             wait.
-        restore: Restore breakers and statistics from the last run of this engine; see `restore`.
+        restore: Restore breakers and statistics from the last run of this engine in a recording; see `restore`.
+
+    Raises:
+        ValueError: `retention` or `restore` is given for a store that is not a recording.
     """
 
     def __init__(
         self,
         engine: Recordable,
-        path: str | os.PathLike[str],
+        path: str | os.PathLike[str] | Store,
         *,
         buffer_size: int = BUFFER_SIZE,
         buffer_bytes: int = BUFFER_BYTES,
@@ -75,12 +78,12 @@ class Recorder:
         restore: bool = False,
         open_timeout: float = 5.0,
     ) -> None:
-        self.path = Path(path).absolute()
+        self.store = _store_of(path, retention, restore=restore)
+        """What the engine is recorded to."""
         self._engine = engine
         self._close_timeout = close_timeout
         self._open_timeout = open_timeout
         self._restore = restore
-        self._store: Store = FileStore(self.path, retention=retention)
         self._forked = False
         """Whether this process is a child of the one that started it. Its own recording begins with its first event."""
         self._buffer = EventBuffer(buffer_size, buffer_bytes)
@@ -95,8 +98,15 @@ class Recorder:
         self._checkpoints: StoredRuns | None = None
 
     def _new_writer(self) -> Writer:
-        writer = self._store.writer(self._engine)
-        return Writer(self._engine, writer, self._store.name, self._buffer, notable_only=self._notable_only)
+        writer = self.store.writer(self._engine)
+        return Writer(self._engine, writer, self.store.name, self._buffer, notable_only=self._notable_only)
+
+    @property
+    def path(self) -> Path:
+        """The recording. Raises `TypeError` if the store is not a file."""
+        if not isinstance(self.store, FileStore):
+            raise TypeError(f"{self.store.name} is not a file")
+        return self.store.path
 
     @property
     def instance(self) -> int | None:
@@ -158,7 +168,7 @@ class Recorder:
             waiting = len(self._buffer)
             log.error(
                 "%s could not be closed in %.1f s. %d events are lost unless the disk answers before the process ends.",
-                self.path,
+                self.store.name,
                 self._close_timeout,
                 waiting,
             )
@@ -172,7 +182,7 @@ class Recorder:
     def _note_late_opening(self) -> None:
         self._writer.opening_timed_out = True
         log.warning(
-            "%s is not open after %.1f s. Calls continue; events wait in memory.", self.path, self._open_timeout
+            "%s is not open after %.1f s. Calls continue; events wait in memory.", self.store.name, self._open_timeout
         )
 
     def _start_thread(self) -> Future[None]:
@@ -206,13 +216,13 @@ class Recorder:
     def _attach_dead_letters(self) -> None:
         """Store the engine's dead letters in the recording, if it keeps any."""
         if self._engine.dead_letters is not None:
-            self._dead_letters = self._store.dead_letters()
+            self._dead_letters = self.store.dead_letters()
             self._engine.dead_letters.attach_store(self._dead_letters)
 
     def _attach_checkpoints(self) -> None:
         """Store the engine's workflow runs in the recording, unless they are stored elsewhere."""
         if self._engine.checkpoints is None:
-            self._checkpoints = self._engine.checkpoints = self._store.checkpoints()
+            self._checkpoints = self._engine.checkpoints = self.store.checkpoints()
 
     def _detach(self) -> None:
         if self._checkpoints is not None:
@@ -237,7 +247,9 @@ class Recorder:
         self._writer = self._new_writer()
         origins.forget_origin(self._engine)
         if not forked_cleanly():
-            log.error("The process %d is not recorded: its parent used %s when it forked.", os.getpid(), self.path)
+            log.error(
+                "The process %d is not recorded: its parent used %s when it forked.", os.getpid(), self.store.name
+            )
             self._detach()
             self._dead_letters = None
             return
@@ -293,7 +305,7 @@ class Recorder:
         if self._forked and self._thread is None and not self._closed:
             self._begin_in_child()
         if self._closed or self._thread is None:
-            raise RecordingError(f"The recorder of {self.path} is not running.", "Call flush before closing it.")
+            raise RecordingError(f"The recorder of {self.store.name} is not running.", "Call flush before closing it.")
         barrier = Barrier(Future())
         self._buffer.add(barrier)
         self._buffer.wake()
@@ -359,7 +371,7 @@ class Recorder:
 
 def record(
     engine: Recordable,
-    path: str | os.PathLike[str],
+    path: str | os.PathLike[str] | Store,
     *,
     buffer_size: int = BUFFER_SIZE,
     buffer_bytes: int = BUFFER_BYTES,
@@ -385,6 +397,16 @@ def record(
         restore=restore,
         open_timeout=open_timeout,
     )
+
+
+def _store_of(path: str | os.PathLike[str] | Store, retention: Retention | None, *, restore: bool) -> Store:
+    if isinstance(path, str | os.PathLike):
+        return FileStore(path, retention=retention)
+    if not isinstance(path, FileStore) and restore:
+        raise ValueError(f"restore needs a recording; {path.name} is another store.")
+    if retention is not None:
+        raise ValueError(f"retention is for the path of a recording; {path.name} has settings of its own.")
+    return path
 
 
 def _checked_events(events: str) -> str:
