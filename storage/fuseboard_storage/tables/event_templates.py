@@ -165,6 +165,18 @@ def _attempt_without_values(attempt: Attempt) -> Attempt:
     return replace(attempt, duration=0.0, wait=0.0, first_item=None, items=0, retry_after=None)
 
 
+_decode_two: Final[Callable[[str], tuple[int, int]]] = msgspec.json.Decoder(tuple[int, int]).decode
+
+
+def duration_of(data: str) -> float | None:
+    """Return the seconds of the attempt of a plain route in the values of its row; None if the route is not plain."""
+    try:
+        first, duration = _decode_two(data)
+    except msgspec.MsgspecError:
+        return None
+    return duration / NANO if first >= 0 <= duration else None
+
+
 def with_values(shared: Any, at: int, task: str, data: bytes) -> Event:
     """Return the event of a template and the values in a row.
 

@@ -173,6 +173,27 @@ _Read = tuple[int, int, int, str | None, str | None, str]
 _decode_rows: Final[Callable[[str], list[_Read]]] = msgspec.json.Decoder(list[_Read]).decode
 
 
+UndecodedRow = tuple[int, int, int, str | None, int, int | None, str]
+"""The number, instance, time, task, template, digest of the template, and body of an event."""
+
+_SELECT_UNDECODED: Final = """SELECT json_group_array(json_array(seq, instance, at, task, template, digest, body))
+    FROM (SELECT e.seq, e.instance, e.at, e.task, e.template, t.digest, e.body
+    FROM event_log AS e LEFT JOIN event_templates AS t ON t.id = e.template
+    WHERE e.seq > ? ORDER BY e.seq LIMIT ?)"""
+_decode_rows_only: Final[Callable[[str], list[UndecodedRow]]] = msgspec.json.Decoder(list[UndecodedRow]).decode
+
+
+def undecoded_after(connection: sqlite3.Connection, seq: int, limit: int) -> list[UndecodedRow] | None:
+    """Return the first rows numbered above `seq`, in order, without decoding their events; None if one is damaged.
+
+    They are read as one row; see `after`.
+    """
+    try:
+        return sorted(_decode_rows_only(connection.execute(_SELECT_UNDECODED, (seq, limit)).fetchone()[0]))
+    except (sqlite3.OperationalError, msgspec.MsgspecError, UnicodeError):
+        return None
+
+
 def after(connection: sqlite3.Connection, seq: int, limit: int) -> list[Entry]:
     """Return the first entries numbered above `seq`, in order.
 

@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import sqlite3
 import zlib
+from collections import deque
 from functools import cache
 from types import NoneType
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Any, Final, Literal, NamedTuple
 
 import msgspec
 
@@ -24,11 +25,13 @@ from fuseboard_engine.events import (
     State,
 )
 from fuseboard_storage.backend.values import NEWEST as NEWEST
-from fuseboard_storage.board.board import Board
+from fuseboard_storage.board.board import KEPT_ROUTES, Board
 from fuseboard_storage.board.chain_rows import ChainRow
 from fuseboard_storage.board.histogram import MAX_BUCKET, MIN_BUCKET
 from fuseboard_storage.board.metrics import AdapterSecond
 from fuseboard_storage.board.name_totals import EngineTotals
+from fuseboard_storage.board.ordinary_routes import Alike, apply_ordinary
+from fuseboard_storage.board.route_counts import is_ordinary
 from fuseboard_storage.board.rows import (
     KEPT_CHANGES,
     KEPT_SECONDS,
@@ -40,6 +43,7 @@ from fuseboard_storage.board.rows import (
 )
 from fuseboard_storage.board.workflow_runs import WorkflowRow
 from fuseboard_storage.tables import events, older_keyframes
+from fuseboard_storage.tables.event_templates import MOST_TEMPLATES, duration_of
 
 FORMAT: Final = 22
 """Incremented whenever the Board changes what it keeps or how it folds.
@@ -339,6 +343,23 @@ def newest(connection: sqlite3.Connection) -> tuple[int, int]:
     return event or 0, keyframe or 0
 
 
+class _Shared(NamedTuple):
+    """The body of a template, and what its events have in common if they are ordinary routes, apart from values."""
+
+    body: str | None
+    alike: Alike | None = None
+
+
+_NOT_SHARED: Final = _Shared(None)
+
+
+def _shared_of(body: str) -> _Shared:
+    event = events.entry_of(None, (1, 1, 0, "", body, "[0,0]")).event
+    if isinstance(event, RouteFinished) and is_ordinary(event):
+        return _Shared(body, Alike.of(event))
+    return _Shared(body)
+
+
 class KeyframeMaker:
     """Folds the events that the writer has committed and stores a keyframe every few thousand events.
 
@@ -355,6 +376,11 @@ class KeyframeMaker:
         self._forgotten = self._connection.execute(_FORGOTTEN).fetchone()[0]
         self._board = board_of(self._connection.execute(by_seq("event_log"), (NEWEST,)).fetchone())
         self._kept = self._last = self._board.seq  # the newest keyframe that is not replaced, and the newest of all
+        self._recent: deque[tuple[Any, ...]] = deque(self._board.routes, maxlen=KEPT_ROUTES)
+        """The newest routes, newest first: entries, or rows that were not decoded yet."""
+        self._board.routes.clear()
+        self._shared: dict[tuple[int, int], _Shared] = {}
+        """The templates that were met, by number and digest."""
         self._due = self._every
         self._made: tuple[int, int, bytes, int] | None = None  # a keyframe to store: its row, and what it replaces
 
@@ -388,13 +414,45 @@ class KeyframeMaker:
         Raises:
             sqlite3.Error: The file could not be read; the next call continues from here.
         """
-        entries = events.after(self._connection, self._board.seq, SLICE)
-        for entry in entries:
-            self._board.apply(entry)
+        rows = events.undecoded_after(self._connection, self._board.seq, SLICE)
+        if rows is None:
+            entries = events.after(self._connection, self._board.seq, SLICE)
+            for entry in entries:
+                self._apply(entry)
+        else:
+            self._apply_rows(rows)
         last = self._last if self._made is None else self._made[0]
         if self._board.seq - last >= min(self._due, MOST_BETWEEN):
             self._make()
-        return len(entries) == SLICE
+        return len(entries if rows is None else rows) == SLICE
+
+    def _apply_rows(self, rows: list[events.UndecodedRow]) -> None:
+        """Fold rows. The events of ordinary routes, which most are, are decoded only when a keyframe needs them."""
+        known, recent, ordinary = self._shared, self._recent, list[tuple[int, int, int, Alike, float]]()
+        for seq, instance, at, task, template, digest, body in rows:
+            shared = (known.get((template, digest)) or self._look_up(template, digest)) if digest else _NOT_SHARED
+            if shared.alike is not None and (seconds := duration_of(body)) is not None:
+                ordinary.append((seq, instance, at, shared.alike, seconds))
+                recent.appendleft((seq, instance, at, task, shared.body, body))
+            else:
+                apply_ordinary(self._board, ordinary)
+                ordinary.clear()
+                self._apply(events.entry_of(None, (seq, instance, at, task, shared.body, body)))
+        apply_ordinary(self._board, ordinary)
+
+    def _apply(self, entry: Entry) -> None:
+        self._board.apply(entry)
+        if self._board.routes:
+            self._recent.appendleft(self._board.routes.pop())
+
+    def _look_up(self, template: int, digest: int) -> _Shared:
+        sql = "SELECT body FROM event_templates WHERE id = ? AND digest = ?"
+        row = self._connection.execute(sql, (template, digest)).fetchone()
+        shared = _NOT_SHARED if row is None else _shared_of(row[0])
+        if len(self._shared) >= MOST_TEMPLATES:
+            self._shared.clear()
+        self._shared[template, digest] = shared
+        return shared
 
     @property
     def has_made(self) -> bool:
@@ -427,7 +485,11 @@ class KeyframeMaker:
                 self._kept = self._last
 
     def _make(self) -> None:
+        routes = self._board.routes
+        routes.extend(row if isinstance(row, Entry) else events.entry_of(None, row) for row in self._recent)
         data = dump(self._board)
+        self._recent = deque(routes, maxlen=KEPT_ROUTES)
+        routes.clear()
         self._due = max(self._every, len(data) // _BYTES_PER_EVENT)
         if len(data) <= MAX_STORED:
             self._made = self._board.seq, self._board.at, data, self._last

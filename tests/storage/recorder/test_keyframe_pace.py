@@ -3,24 +3,29 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import random
 import sqlite3
 import subprocess
 import sys
 import time
+import zlib
 from pathlib import Path
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from fuseboard_engine.events import EngineStarted, Event, RouteFinished
 from fuseboard_storage import Recording
+from fuseboard_storage.board.board import Board
 from fuseboard_storage.recorder.keyframe_pace import EVEN, MOST_SECONDS, PATIENCE, UNLIMITED, URGENT, KeyframePace
 from fuseboard_storage.sqlite import schema
 from fuseboard_storage.tables import events, keyframes, metrics
+from fuseboard_storage.tables.event_templates import Templates
 from fuseboard_storage.tables.keyframes import MOST_BEHIND, SLICE, KeyframeMaker
-from support.fake_engine import NOON
+from support.fake_engine import NOON, answered, failed, opened
 from support.waiting import until
 
 FLOOD = Path(__file__).parents[2] / "support" / "programs" / "flood_engine.py"
@@ -129,6 +134,48 @@ def test_a_keyframe_is_kept_while_retention_deletes_what_is_before_it(
     while maker.step():
         pass
     assert stored(file) == [1_001, 1_501]
+
+
+adapters = st.sampled_from(["agno", "prefect"])
+ordinary = st.builds(
+    answered, adapter=adapters, at=st.integers(NOON, NOON + 3_000_000), duration=st.floats(0.0, 10.0), task=st.text()
+)
+others = st.one_of(
+    st.builds(failed, adapter=adapters),
+    st.builds(opened, adapter=adapters),
+    ordinary.map(lambda event: msgspec.structs.replace(event, letter=1)),
+    ordinary.map(lambda event: msgspec.structs.replace(event, degraded=True)),
+    ordinary.map(lambda event: msgspec.structs.replace(event, attempts=event.attempts * 2)),
+    st.just(EngineStarted(at=NOON, name="e", host="h", pid=2)),
+)
+
+
+@given(st.lists(st.tuples(ordinary | others, st.integers(1, 3)), max_size=60), st.integers(1, 30))
+def test_a_keyframe_is_the_board_of_all_events_before_it(given: list[tuple[Event, int]], every: int) -> None:
+    with contextlib.closing(sqlite3.connect(":memory:", isolation_level=None)) as connection:
+        schema.migrate(connection)
+        templates = Templates()
+        for event, instance in given:
+            events.insert(connection, instance, [event], templates)
+        maker = KeyframeMaker(connection, every)
+        maker.fold()
+        maker._make()
+        maker.store()
+        made = keyframes.board_of(connection.execute(keyframes.by_seq("event_log"), (keyframes.NEWEST,)).fetchone())
+        board = Board()
+        for entry in events.after(connection, 0, 1_000):
+            board.apply(entry)
+        assert zlib.decompress(keyframes.dump(made)) == zlib.decompress(keyframes.dump(board))
+
+
+def test_a_damaged_row_is_folded_as_a_bare_event(file: sqlite3.Connection) -> None:
+    add(file, [answered() for _ in range(3)])
+    file.execute("UPDATE event_log SET body = '[1,-1]' WHERE seq = 3")
+    file.execute("UPDATE event_log SET body = CAST(x'ff00fe' AS TEXT) WHERE seq = 4")
+    maker = KeyframeMaker(file, 1)
+    maker.fold()
+    assert maker.folded == 4
+    assert maker._board.tasks == 2
 
 
 def test_a_made_keyframe_is_stored_again_if_its_transaction_fails(file: sqlite3.Connection) -> None:
