@@ -23,7 +23,7 @@ from fuseboard_storage.backend import (
     metrics_of,
 )
 from fuseboard_storage.backend.conformance import StoreHarness
-from fuseboard_storage.backend.values import EXPIRED_DETAIL, LOST_AFTER, LOST_DETAIL, NEWEST, UNLIMITED, Target
+from fuseboard_storage.backend.values import EXPIRED_DETAIL, LOST_AFTER, LOST_DETAIL, NEWEST, UNLIMITED, Status, Target
 from fuseboard_storage.board.board import Board
 from fuseboard_storage.board.metrics import AdapterSecond, Spans, merge_spans
 from fuseboard_storage.board.rows import Entry, InstanceRow
@@ -115,7 +115,7 @@ class MemoryWriter:
         for event in events:
             mail = self._contents.mail.get(event.command) if isinstance(event, CommandDone) else None
             if isinstance(event, CommandDone) and mail is not None and mail.status.taken_by == instance:
-                status = "done" if event.ok else "failed"
+                status: Status = "done" if event.ok else "failed"
                 mail.status = mail.status._replace(status=status, detail=event.detail, done_at=event.at)
 
     def _count(self, instance: int, spans: Spans) -> None:
@@ -310,6 +310,7 @@ class MemoryHarness(StoreHarness):
     def die(self, work: Callable[[StoreHarness], object]) -> None:
         """Run `work` in a thread, which has no loop, and forget the runs of its connections, as a death does."""
         alive, self._stores = self._stores, []
+        before = set(threading.enumerate())
         errors: list[BaseException] = []
 
         def run() -> None:
@@ -320,7 +321,8 @@ class MemoryHarness(StoreHarness):
 
         thread = threading.Thread(target=run)
         thread.start()
-        thread.join()
+        for started in set(threading.enumerate()) - before:
+            started.join()
         executed = [run for store in self._stores for runs in store.runs for run in runs.executed]
         self._stores = alive
         if errors:

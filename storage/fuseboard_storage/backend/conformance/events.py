@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import threading
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager
 
@@ -269,6 +270,26 @@ class EventConformance:
         assert routes(found, two.instance) == [f"b{n}-{part}" for n in range(20) for part in range(3)]
 
     @in_loop
+    async def test_a_reader_that_follows_two_writers_misses_nothing(self, harness: StoreHarness) -> None:
+        def write(name: str, writer: EngineWriter) -> None:
+            for number in range(30):
+                append(writer, *(route(harness, f"{name}{number}-{part}") for part in range(5)))
+
+        with writing(harness) as one, writing(harness) as two, ThreadPoolExecutor(2) as threads:
+            async with harness.connect().reader() as reader:
+                working = [threads.submit(write, "a", one), threads.submit(write, "b", two)]
+                seen, over = await everything(reader), False
+                while not over:
+                    done = all(work.done() for work in working)
+                    part = await reader.slice(seen[-1].seq, 50)
+                    seen += part
+                    over = done and not part
+                for work in working:
+                    work.result()
+                assert seen == await everything(reader)
+        assert len(routes(seen)) == 300
+
+    @in_loop
     async def test_a_store_that_cannot_be_written_keeps_nothing_and_says_so(self, harness: StoreHarness) -> None:
         with writing(harness) as writer:
             append(writer, route(harness, "before"), number=1)
@@ -344,6 +365,20 @@ class EventConformance:
         assert presence(row, harness.now()) == "ended"
 
     @in_loop
+    async def test_an_engine_that_is_killed_while_it_writes_leaves_whole_batches(self, harness: StoreHarness) -> None:
+        harness.die(_write_until_killed)
+        with writing(harness) as writer:
+            append(writer, route(harness, "after"))
+            async with harness.connect().reader() as reader:
+                dead = (await reader.instances())[0].id
+                tasks = routes(await everything(reader), dead)
+                spans = await reader.spans(0, 2 * harness.now(), instances=(dead,))
+        assert len(tasks) >= 5 * 20
+        assert tasks == [str(place // 20) for place in range(len(tasks))], "a batch is missing, or a part of one"
+        assert len(tasks) % 20 == 0
+        assert sum(span.calls for span in spans) == len(tasks), "metrics and events are not of the same batches"
+
+    @in_loop
     async def test_what_a_killed_engine_has_written_stays_and_it_looks_dead(self, harness: StoreHarness) -> None:
         harness.die(functools.partial(_write_and_beat, tasks=("one", "two")))
         harness.advance(SILENT_AFTER / SECOND + 0.5)
@@ -385,3 +420,17 @@ def _write_and_beat(harness: StoreHarness, tasks: tuple[str, ...]) -> None:
     for task in tasks:
         append(writer, route(harness, task))
     beat(harness, writer)
+
+
+def _write_until_killed(harness: StoreHarness) -> None:
+    """Return while a thread is writing batches of 20 events, at the earliest after five of them."""
+    writer, written = opened(harness), threading.Semaphore(0)
+
+    def write() -> None:
+        for number in range(300):
+            append(writer, *(route(harness, str(number)) for _ in range(20)))
+            written.release()
+
+    threading.Thread(target=write, daemon=True).start()
+    for _ in range(5):
+        written.acquire()
