@@ -50,11 +50,14 @@ def _writing() -> Iterator[None]:
 
 
 def complain(*lines: str) -> None:
-    """Write lines to standard error as safe text: what they quote may hold anything. Ignore errors in writing."""
-    from fuseboard_console.text.safe_text import safe_text
+    """Write lines to standard error with escapes: what they quote may hold anything. Ignore errors in writing.
+
+    Quoted names and errors are made safe before: in a whole sentence, words such as `token:` would hide the next one.
+    """
+    from fuseboard_console.text.safe_text import escaped_text
 
     encoding = sys.stderr.encoding or "utf-8"
-    text = "".join(f"{safe_text(line, MAX_LINE)}\n" for line in lines)
+    text = "".join(f"{escaped_text(line, MAX_LINE)}\n" for line in lines)
     with suppress(OSError):
         sys.stderr.write(text.encode(encoding, "backslashreplace").decode(encoding))
 

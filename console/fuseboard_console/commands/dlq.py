@@ -52,11 +52,11 @@ def run(args: Namespace) -> int:
 
 
 async def _list(args: Namespace) -> int:
-    import json
     from pathlib import Path
 
     from fuseboard_console.cli.output import print_out
-    from fuseboard_console.views.dead_letters.masking import masked
+    from fuseboard_console.text.safe_json import safe_json
+    from fuseboard_console.views.dead_letters.masking import MASKED, masked
     from fuseboard_console.views.dead_letters.text import dead_letters_json, dead_letters_text
     from fuseboard_engine.dead_letters.letter import ACTIVE
     from fuseboard_storage.stores.dead_letters import SqliteDeadLetters
@@ -68,17 +68,16 @@ async def _list(args: Namespace) -> int:
     if not args.reveal:
         dead_letters = [masked(dead_letter) for dead_letter in dead_letters]
     if args.json:
-        print_out(json.dumps(dead_letters_json(dead_letters, figures, name), indent=2))
+        print_out(safe_json(dead_letters_json(dead_letters, figures, name), indent=2, as_is=MASKED))
     else:
         print_out(dead_letters_text(dead_letters, figures, name, at))
     return exit_codes.OK
 
 
 async def _show(args: Namespace) -> int:
-    import json
-
     from fuseboard_console.cli.output import complain, print_out
-    from fuseboard_console.views.dead_letters.masking import masked
+    from fuseboard_console.text.safe_json import safe_json
+    from fuseboard_console.views.dead_letters.masking import MASKED, masked
     from fuseboard_console.views.dead_letters.text import SCHEMA, dead_letter_text
     from fuseboard_engine.dead_letters.letter import fields_of
     from fuseboard_storage.stores.dead_letters import SqliteDeadLetters
@@ -92,7 +91,7 @@ async def _show(args: Namespace) -> int:
     if not args.reveal:
         dead_letter = masked(dead_letter)
     if args.json:
-        print_out(json.dumps({"schema": SCHEMA, "letter": fields_of(dead_letter)}, indent=2))
+        print_out(safe_json({"schema": SCHEMA, "letter": fields_of(dead_letter)}, indent=2, as_is=MASKED))
     else:
         print_out(dead_letter_text(dead_letter, at))
     return exit_codes.OK

@@ -58,7 +58,7 @@ async def _reset(file: str, adapter: str | None, wait: float) -> int:
     from fuseboard_console.operator.messages import no_engine_message
     from fuseboard_console.operator.prompts import refusing_adapters
     from fuseboard_console.text.safe_text import safe_text
-    from fuseboard_console.text.suggestions import unknown_adapter
+    from fuseboard_console.text.suggestions import rows_named, unknown_adapter
     from fuseboard_console.views.adapters.engine_names import engine_names
     from fuseboard_console.views.adapters.engine_presence import connection_to
     from fuseboard_storage.recording.recording import Recording
@@ -73,11 +73,11 @@ async def _reset(file: str, adapter: str | None, wait: float) -> int:
                 return exit_codes.OK
             verb = "reset_all"
         else:
-            rows = board.find(adapter)
+            rows = rows_named(board, adapter)
             if not rows:
                 complain(*unknown_adapter(board, name, adapter))
                 return exit_codes.BAD_INPUT
-            verb = "reset"
+            verb, adapter = "reset", rows[0].name
         operator = actor()
         connections = {target: connection_to(board, target, wall_clock()) for target in _running_instances(board, rows)}
         commands = {

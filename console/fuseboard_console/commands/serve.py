@@ -36,6 +36,7 @@ def add_arguments(parser: ArgumentParser) -> None:
 def run(args: Namespace) -> int:
     """Serve until stopped, and return the exit code."""
     from fuseboard_console.cli.output import complain
+    from fuseboard_engine.error_text.safe_logging import get_logger
     from fuseboard_storage.errors import RecordingError
 
     try:
@@ -66,6 +67,7 @@ def run(args: Namespace) -> int:
         config = uvicorn.Config(
             make_app(Path(args.file).absolute(), token), log_level="warning", access_log=False, server_header=False
         )
+        get_logger("uvicorn.error")  # its tracebacks may quote foreign text
         uvicorn.Server(config).run(sockets=[listener])
     return exit_codes.OK
 

@@ -47,9 +47,9 @@ def run(args: Namespace) -> int:
     now = wall_clock()
     file = Path(args.file).name
     if args.json:
-        import json
+        from fuseboard_console.text.safe_json import safe_json
 
-        print_out(json.dumps(status_json(board, file, now), indent=2))
+        print_out(safe_json(status_json(board, file, now), indent=2))
     else:
         print_out(status_text(board, file, now, colour=sys.stdout.isatty()))
     return exit_codes.NOT_DONE if args.check and troubled(board, now) else exit_codes.OK

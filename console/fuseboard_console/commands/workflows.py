@@ -67,16 +67,15 @@ async def _run(args: Namespace) -> int:
 
 
 async def _list(recording: Recording, args: Namespace) -> int:
-    import json
-
     from fuseboard_console.cli.output import print_out
+    from fuseboard_console.text.safe_json import safe_json
     from fuseboard_console.views.workflows.text import workflows_json, workflows_text
 
     runs = await recording.workflow_runs(args.limit, unfinished=args.open)
     saved, waiting = await recording.count_workflow_runs()
     file = Path(args.file).name
     if args.json:
-        print_out(json.dumps(workflows_json(runs, file, saved, waiting), indent=2))
+        print_out(safe_json(workflows_json(runs, file, saved, waiting), indent=2))
     else:
         print_out(workflows_text(runs, file, wall_clock(), saved, waiting, unfinished=args.open))
     return exit_codes.OK

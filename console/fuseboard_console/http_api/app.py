@@ -19,11 +19,13 @@ from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.middleware.trustedhost import TrustedHostMiddleware
 from starlette.requests import Request
-from starlette.responses import JSONResponse, PlainTextResponse, Response
+from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
 from fuseboard_console.http_api import responses
-from fuseboard_console.text.suggestions import did_you_mean
+from fuseboard_console.text.safe_json import safe_json
+from fuseboard_console.text.safe_text import safe_text
+from fuseboard_console.text.suggestions import did_you_mean, rows_named
 from fuseboard_engine.events import AttemptFailed
 from fuseboard_engine.runtime.clock import wall_clock
 from fuseboard_storage.board.board import AdapterRow, Board
@@ -69,13 +71,31 @@ def make_app(
     )
 
 
+class SafeJSONResponse(Response):
+    """JSON without secrets, in which nothing controls the terminal of a reader."""
+
+    media_type = "application/json"
+
+    def render(self, content: Any) -> bytes:
+        """Return a value as bytes."""
+        return safe_json(content).encode()
+
+
+class SentenceResponse(SafeJSONResponse):
+    """The API's own sentence about a request that failed. What it quotes is made safe before."""
+
+    def render(self, content: Any) -> bytes:
+        """Return the sentence as bytes."""
+        return safe_json({"error": content}, as_is=("error",)).encode()
+
+
 async def _http_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
-    return JSONResponse({"error": error.detail}, error.status_code, headers=error.headers)
+    return SentenceResponse(error.detail, error.status_code, headers=error.headers)
 
 
 async def _internal_error(request: Request, error: Exception) -> Response:
-    return JSONResponse({"error": f"the request failed with {type(error).__name__}; see the log"}, 500)
+    return SentenceResponse(f"the request failed with {safe_text(type(error).__name__)}; see the log", 500)
 
 
 class _Service:
@@ -114,20 +134,20 @@ class _Service:
         name = request.path_params["name"]
         if not board.adapters:
             raise HTTPException(503, "no engine has written to this recording yet")
-        rows = board.find(name)
+        rows = rows_named(board, name)
         if not rows:
             hint = did_you_mean(name[:MAX_NAME], sorted({row.name for row in board.rows()}))
-            raise HTTPException(404, f"there is no adapter {name[:MAX_NAME]!r}.{hint}")
+            raise HTTPException(404, f"there is no adapter {safe_text(name, MAX_NAME)!r}.{hint}")
         return board, rows
 
     async def live(self, request: Request) -> Response:
         """Answer that the API itself is up."""
-        return JSONResponse({"live": True})
+        return SafeJSONResponse({"live": True})
 
     async def ready(self, request: Request) -> Response:
         """Answer 200 while the application is ready, else 503."""
         ready, answer = responses.readiness(await self._board(), self._now())
-        return JSONResponse(answer, 200 if ready else 503)
+        return SafeJSONResponse(answer, 200 if ready else 503)
 
     async def system(self, request: Request) -> Response:
         """Answer with readiness, engines, tasks and breakers by state."""
@@ -182,7 +202,7 @@ class _Service:
         """Answer with JSON, without error texts unless the request has the token."""
         if not self._is_authorised(request):
             answer = responses.without_error_texts(answer)
-        return JSONResponse(answer, status)
+        return SafeJSONResponse(answer, status)
 
     def _is_authorised(self, request: Request) -> bool:
         scheme, _, token = request.headers.get("authorization", "").partition(" ")
@@ -206,4 +226,4 @@ class _Service:
             outcomes.append({"instance": instance, "status": status.status, "detail": status.detail})
         statuses = {outcome["status"] for outcome in outcomes}
         code = 504 if "expired" in statuses else 409 if "failed" in statuses else 200
-        return JSONResponse({"done": code == 200, "outcomes": outcomes}, code)
+        return SafeJSONResponse({"done": code == 200, "outcomes": outcomes}, code)

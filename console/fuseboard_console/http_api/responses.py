@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from fuseboard_console.text.safe_text import safe_text
 from fuseboard_console.views.adapters.engine_presence import connection_of
 from fuseboard_console.views.lists.status import status_json
+from fuseboard_engine.error_text.text_limits import name_within_limit
 from fuseboard_engine.events import AttemptFailed, RouteFinished
 from fuseboard_storage.board.board import AdapterRow, Board
 from fuseboard_storage.board.histogram import PER_DOUBLING, upper_bound
@@ -200,4 +202,6 @@ def _histogram(name: str, labels: str, histogram: Mapping[int, int], seconds: fl
 
 
 def _label(text: str) -> str:
-    return text.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
+    """Return a name as a label: without secrets, and short enough for a store of metrics."""
+    shown = safe_text(name_within_limit(text))
+    return shown.replace("\\", "\\\\").replace('"', '\\"')

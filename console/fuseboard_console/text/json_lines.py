@@ -6,7 +6,7 @@ import json
 from functools import lru_cache
 
 from fuseboard_console.text.line import Line, Span
-from fuseboard_console.text.safe_text import safe_text
+from fuseboard_console.text.safe_text import escaped_text
 from fuseboard_console.text.width import fold
 
 MAX_LINES = 3_000
@@ -32,7 +32,7 @@ def json_lines(text: str, cells: int) -> tuple[Line, ...]:
         body = line.lstrip(" ")
         indent = min(len(line) - len(body), _MAX_INDENT, max(0, cells - 8))
         room = max(1, cells - indent)
-        parts = fold(safe_text(body, _MAX_LINE), room) or [""]
+        parts = fold(escaped_text(body, _MAX_LINE), room) or [""]
         lines += [(Span(" " * indent), Span(part)) if indent else (Span(part),) for part in parts]
     return tuple(lines)
 

@@ -1,13 +1,16 @@
 """Makes foreign text safe to show on a terminal.
 
 Names, error messages and payloads come from outside. A terminal executes control characters, bidi marks reorder their
-neighbours, and zero-width characters make two names look the same. All of them become visible escapes. Markup is left
-alone: nothing in the console parses it.
+neighbours, and zero-width characters make two names look the same. All of them become visible escapes. Passwords,
+tokens and keys are hidden, as in the log. Markup is left alone: nothing in the console parses it.
 """
 
 from __future__ import annotations
 
 import unicodedata
+from functools import lru_cache
+
+from fuseboard_engine.error_text.redaction import hide_secrets
 
 MAX_LENGTH = 2000
 """Characters of one text that are read; no screen shows more."""
@@ -16,14 +19,31 @@ _INVISIBLE = frozenset("\u115f\u1160\u3164\uffa0\u2800\u034f\u17b4\u17b5")
 _HIDDEN = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
 _NAMED = {"\n": "\\n", "\r": "\\r", "\t": "\\t", "\x1b": "\\e"}
 _MAX_MARKS = 2
+_SHORT = 300  # characters of a text that is remembered: names and reasons repeat in every frame
+_MARGIN = 1_000  # characters behind the limit in which secrets are sought: one that is cut in two is still recognised
 
 
 def safe_text(text: str, limit: int = MAX_LENGTH) -> str:
-    """Return `text` on one line, with escapes for everything that a terminal would execute, reorder or hide.
+    """Return `text` on one line, without secrets, with escapes for all that a terminal would execute, reorder or hide.
 
     `text` may hold anything, lone surrogates included. In a text longer than `limit` characters, `…` replaces the
     rest. At most two combining marks per letter are kept.
     """
+    if len(text) <= _SHORT:
+        return _safe_short_text(text, limit)
+    hidden = hide_secrets(text[: limit + _MARGIN])
+    if len(text) > limit + _MARGIN and len(hidden) <= limit:
+        hidden += "…"
+    return escaped_text(hidden, limit)
+
+
+@lru_cache(maxsize=4_096)
+def _safe_short_text(text: str, limit: int) -> str:
+    return escaped_text(hide_secrets(text), limit)
+
+
+def escaped_text(text: str, limit: int = MAX_LENGTH) -> str:
+    """Return `text` as `safe_text` does, but with its secrets: for payloads that the operator asked to see."""
     if len(text) > limit:
         text = text[:limit] + "…"
     if text.isascii() and text.isprintable():

@@ -8,7 +8,16 @@ from typing import TYPE_CHECKING
 from fuseboard_console.text.safe_text import safe_text
 
 if TYPE_CHECKING:
-    from fuseboard_storage.board.board import Board
+    from fuseboard_storage.board.board import AdapterRow, Board
+
+
+def rows_named(board: Board, name: str) -> list[AdapterRow]:
+    """Return an adapter's rows by its name, or by the name that is shown of it if only one has that."""
+    rows = board.find(name)
+    if rows:
+        return rows
+    names = {row.name for row in board.rows() if safe_text(row.name) == name}
+    return board.find(names.pop()) if len(names) == 1 else []
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:

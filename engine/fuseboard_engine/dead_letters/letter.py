@@ -6,6 +6,7 @@ monotonic clock survives a restart.
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterable
 from typing import Any, Final, Literal, NamedTuple
 
@@ -290,9 +291,13 @@ def add_counts(one: dict[str, int], two: dict[str, int]) -> dict[str, int]:
 
 
 def fields_of(letter: DeadLetter) -> dict[str, Any]:
-    """Return a letter's fields by name, with its payload decoded, as `--json` prints them."""
+    """Return a letter's fields by name, with its payload decoded, as `--json` prints them.
+
+    A payload that is damaged stays the text that it is.
+    """
     import json
 
     fields = msgspec.structs.asdict(letter)
-    fields["payload"] = json.loads(letter.payload)
+    with contextlib.suppress(ValueError, RecursionError):
+        fields["payload"] = json.loads(letter.payload)
     return fields

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from typing import Any, Final
 
 HIDDEN: Final = "[hidden]"
@@ -52,7 +53,7 @@ _NAME_HINTS = re.compile(
     r"key|token|secret|passw|passph|pwd|authori|cookie|credential|sig|dsn|bearer|basic|digest|negoti"
 )
 
-_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
 _SURROGATE = re.compile(r"[\ud800-\udfff]")
 _ASCII_LOWER = {upper: upper + 32 for upper in range(ord("A"), ord("Z") + 1)}  # unlike `lower`, never changes a length
 
@@ -147,7 +148,7 @@ def redact(text: str) -> str:
 
 def hide_secrets_in(value: Any, name: str = "") -> Any:
     """Return a value of JSON types with its secrets hidden: those in texts, and values named `api_key` and the like."""
-    if name and _is_secret_name(name) and value is not None:
+    if name and is_secret_name(name) and value is not None:
         return HIDDEN
     if isinstance(value, dict):
         return {hide_secrets(str(key)): hide_secrets_in(item, str(key)) for key, item in value.items()}
@@ -156,7 +157,9 @@ def hide_secrets_in(value: Any, name: str = "") -> Any:
     return hide_secrets(value) if isinstance(value, str) else value
 
 
-def _is_secret_name(name: str) -> bool:
+@lru_cache(maxsize=1_024)
+def is_secret_name(name: str) -> bool:
+    """Return whether the value of a field with this name is a secret, as that of `api_key` is."""
     return len(name) < MAX_LENGTH and hide_secrets(f"{name}=x") != f"{name}=x"
 
 

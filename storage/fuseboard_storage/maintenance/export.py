@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import csv
 import io
+import json
 import os
+import re
 from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import aclosing
 from datetime import UTC, datetime, timedelta
@@ -13,8 +15,9 @@ from typing import IO, Any, Final, Literal, NamedTuple
 
 import msgspec
 
+from fuseboard_engine.error_text.redaction import escape_controls, hide_secrets, hide_secrets_in
 from fuseboard_engine.errors import MissingExtra
-from fuseboard_engine.events import Attempt, RouteFinished, StateChanged
+from fuseboard_engine.events import Attempt, Event, RouteFinished, StateChanged
 from fuseboard_storage.board.rows import Entry
 from fuseboard_storage.recording.event_query import Kind, Moment
 from fuseboard_storage.recording.recording import Recording
@@ -24,6 +27,10 @@ Format = Literal["jsonl", "csv", "parquet"]
 _BATCH: Final = 5_000
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _encode = msgspec.json.Encoder(enc_hook=repr).encode
+_HIDDEN: Final = re.compile(
+    r"[\x7f-\x9f\u00ad\u061c\u180e\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb\U000e0000-\U000e007f]"
+)
+"""Characters that a terminal executes, reorders or does not show, and that JSON need not escape."""
 
 _FORMULA: Final = ("=", "+", "-", "@", "\t", "\r", "\n", "|", "%", "\uff1d", "\uff0b", "\uff0d", "\uff20")
 """What a cell begins with that a spreadsheet may take for a formula, also in full width."""
@@ -52,6 +59,9 @@ class ExportedRow(NamedTuple):
     """The whole event as JSON; times in it are UTC microseconds, durations seconds."""
 
 
+_TEXTS: Final = ("engine", "adapter", "task", "task_type", "error_type", "error")
+
+
 async def export_events(
     path: str | os.PathLike[str],
     stream: IO[bytes],
@@ -66,7 +76,8 @@ async def export_events(
     """Write the events of a recording that match, oldest first, and return their number.
 
     JSON Lines have one event a line, as `fuseboard events --json` prints it. CSV and Parquet have the columns of
-    `ExportedRow`.
+    `ExportedRow`. Secrets in names, ids, contexts and other texts are hidden. In JSON Lines and CSV, characters that a
+    terminal executes or reorders are escaped.
 
     Args:
         path: The recording.
@@ -110,9 +121,18 @@ def pyarrow() -> Any:
 async def _write_lines(entries: AsyncIterator[Entry], stream: IO[bytes]) -> int:
     count = 0
     async for seq, instance, event in entries:
-        stream.write(b'{"seq":%d,"instance":%d,%b\n' % (seq, instance, _encode(event)[1:]))
+        stream.write(b'{"seq":%d,"instance":%d,%b\n' % (seq, instance, event_json(event).encode()[1:]))
         count += 1
     return count
+
+
+def event_json(event: Event) -> str:
+    """Return an event as JSON, without secrets, and with escapes for what a terminal executes, reorders or hides."""
+    encoded = _encode(event)
+    text = encoded.decode()
+    if hide_secrets(text) != text:
+        text = _encode(hide_secrets_in(msgspec.json.decode(encoded))).decode()
+    return _HIDDEN.sub(lambda found: json.dumps(found[0])[1:-1], text)
 
 
 async def _batches(entries: AsyncIterator[Entry], engines: dict[int, str]) -> AsyncIterator[list[ExportedRow]]:
@@ -137,7 +157,7 @@ def exported_row(entry: Entry, engines: dict[int, str]) -> ExportedRow:
         outcome = event.after
     else:
         outcome = None if attempt is None else attempt.outcome
-    return ExportedRow(
+    row = ExportedRow(
         entry.seq,
         event.at,
         entry.instance,
@@ -150,8 +170,10 @@ def exported_row(entry: Entry, engines: dict[int, str]) -> ExportedRow:
         getattr(event if attempt is None else attempt, "duration", None),
         _text(event, attempt, "error_type"),
         _text(event, attempt, "error"),
-        _encode(event).decode(),
+        event_json(event),
     )
+    hidden: dict[str, Any] = {name: hide_secrets(text) for name in _TEXTS if (text := getattr(row, name)) is not None}
+    return row._replace(**hidden)
 
 
 def _text(event: Any, attempt: Attempt | None, name: str) -> str | None:
@@ -175,10 +197,21 @@ async def _write_csv(batches: AsyncIterator[Sequence[ExportedRow]], stream: IO[b
 
 
 def _safe_cells(row: ExportedRow) -> list[str | int | float | None]:
-    """Return a row's cells. A text that a spreadsheet may take for a formula begins with an apostrophe."""
-    cells = [f"'{cell}" if isinstance(cell, str) and cell.lstrip(" ").startswith(_FORMULA) else cell for cell in row]
+    """Return a row's cells: texts with escapes for what a terminal executes or reorders.
+
+    A text that a spreadsheet may take for a formula begins with an apostrophe.
+    """
+    cells = [
+        cell if not isinstance(cell, str) else _escaped(f"'{cell}" if cell.lstrip(" ").startswith(_FORMULA) else cell)
+        for cell in row
+    ]
     cells[1] = _utc_time(row.time)
     return cells
+
+
+def _escaped(text: str) -> str:
+    """Return a text with escapes for what a terminal executes, reorders or does not show."""
+    return escape_controls(_HIDDEN.sub(lambda found: found[0].encode("unicode_escape").decode(), text))
 
 
 def _utc_time(at: int) -> str:

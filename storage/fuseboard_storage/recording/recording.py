@@ -36,6 +36,7 @@ from fuseboard_storage.tables import events as event_rows
 from fuseboard_storage.tables import keyframes
 from fuseboard_storage.tables import metrics as metric_rows
 from fuseboard_storage.tables.instances import mark_dead
+from fuseboard_storage.tables.safe_texts import safe_text_of
 
 POLL: Final = 0.02  # seconds between two queries of a command whose outcome is awaited
 _STATES: Final = frozenset(get_args(State))
@@ -364,7 +365,7 @@ class Recording(OpenFile):
         sql = f"""SELECT instance, {event_rows.body_field("reason")} FROM {table.name} AS e
             WHERE {stopped} ORDER BY seq"""
         found = await self._rows(sql, values)
-        return {instance: reason if isinstance(reason, str) else "closed" for instance, reason in found}
+        return {instance: safe_text_of(reason) if isinstance(reason, str) else "closed" for instance, reason in found}
 
     async def endings(self) -> dict[int, str]:
         """Deprecated name of `end_reasons`."""

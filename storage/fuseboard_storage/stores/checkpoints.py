@@ -25,7 +25,7 @@ from fuseboard_storage.sqlite.process_identity import ProcessIdentity, is_alive,
 from fuseboard_storage.sqlite.worker_thread import ThreadEnded, WorkerThread
 from fuseboard_storage.sqlite.write_lock import LockingConnection, transaction
 from fuseboard_storage.stores.current_file import run_in_current_file
-from fuseboard_storage.tables.safe_errors import stored_error
+from fuseboard_storage.tables.safe_texts import safe_text_of
 from fuseboard_storage.tables.storable import escape_surrogates
 
 T = TypeVar("T")
@@ -330,7 +330,7 @@ def run_of(
         "started_at": started_at,
         "state": state,
         "changed_at": changed_at,
-        "error": stored_error(error),
+        "error": safe_text_of(error),
         "nodes": {node.node: node for node in saved},
         "alive": owning_process(state, owner, host, key) is not None,
     }
@@ -345,7 +345,7 @@ def node_of(row: Sequence[Any]) -> SavedNode:
     """Return the node in a row of `NODE_COLUMNS`."""
     *values, chain = row
     fields = dict(zip(_NODE_FIELDS, values, strict=True))
-    fields["error"] = stored_error(fields["error"])
+    fields["error"] = safe_text_of(fields["error"])
     return struct_from(SavedNode, {**fields, "chain": decoded(_steps, chain, default=())})[0]
 
 

@@ -13,7 +13,7 @@ from fuseboard_storage.backend.values import EXPIRED_DETAIL, LOST_AFTER, LOST_DE
 from fuseboard_storage.backend.values import CommandStatus as CommandStatus
 from fuseboard_storage.backend.values import Status as Status
 from fuseboard_storage.sqlite.damaged_rows import decoded, text, whole_number
-from fuseboard_storage.tables.safe_errors import stored_error
+from fuseboard_storage.tables.safe_texts import safe_text_of
 from fuseboard_storage.tables.storable import stored_text
 
 INSERT: Final = """INSERT INTO commands(verb, adapter, args, actor, instance, requested_at, expires_at)
@@ -35,9 +35,9 @@ def status_of(row: tuple[Any, ...], now: int) -> CommandStatus:
         id=whole_number(id),
         verb=text(verb),
         adapter=text(adapter),
-        actor=text(actor),
+        actor=safe_text_of(text(actor)),
         status=state if state in get_args(Status) else "failed",
-        detail=stored_error(text(detail)),
+        detail=safe_text_of(text(detail)),
         taken_by=None if taken_by is None else whole_number(taken_by),
         requested_at=whole_number(requested_at),
         done_at=None if done_at is None else whole_number(done_at),

@@ -30,7 +30,7 @@ from fuseboard_engine.dead_letters.memory_store import LEASE_EXPIRED as LEASE_EX
 from fuseboard_engine.dead_letters.memory_store import full, group_changes
 from fuseboard_storage.sqlite.damaged_rows import UNREADABLE, decoded, struct_from
 from fuseboard_storage.sqlite.schema import MAX_DEATHS
-from fuseboard_storage.tables.safe_errors import stored_error
+from fuseboard_storage.tables.safe_texts import FREE_TEXTS, safe_text_of
 from fuseboard_storage.tables.storable import escape_surrogates
 
 POISONED: Final = "poisoned: its worker stopped responding in three retries in a row; only an operator retries it"
@@ -54,8 +54,9 @@ def letter_of(row: tuple[Any, ...]) -> DeadLetter:
     for name in _ENCODED:
         if fields[name] is not None:
             fields[name] = decoded(msgspec.json.decode, fields[name], default=fields[name])
-    for name in ("error", "detail"):
-        fields[name] = stored_error(fields[name])
+    for name in FREE_TEXTS:
+        if name in fields:
+            fields[name] = safe_text_of(fields[name])
     letter, damaged = struct_from(DeadLetter, fields)
     return msgspec.structs.replace(letter, detail=UNREADABLE + ", ".join(damaged)) if damaged else letter
 

@@ -23,7 +23,7 @@ from fuseboard_storage.sqlite.damaged_rows import whole_number
 from fuseboard_storage.sqlite.integrity import TEMPLATES_SINCE
 from fuseboard_storage.tables.event_batches import Prepared
 from fuseboard_storage.tables.event_templates import MOST_TEMPLATES, Templates, with_values
-from fuseboard_storage.tables.safe_errors import with_safe_errors
+from fuseboard_storage.tables.safe_texts import with_safe_texts
 
 _decode = msgspec.json.Decoder(AnyEvent).decode
 
@@ -146,19 +146,20 @@ def table_of(version: int) -> EventTable:
 
 @lru_cache(MOST_TEMPLATES)
 def _template(body: bytes | str) -> Event:
-    return with_safe_errors(_decode(body))
+    event: Event = _decode(body)
+    return with_safe_texts(event)
 
 
 def entry_of(cursor: object, row: tuple[Any, ...]) -> Entry:
     """Return the entry in a row of `EventTable.select`. Usable as a `row_factory`.
 
     An event of a kind that only a newer version knows is an `UnknownEvent`, a damaged one a bare `Event` with its time.
-    Secrets in the error texts of older versions are hidden.
+    Secrets in the free texts of older versions are hidden.
     """
     seq, instance, at, task, template, body = row
     try:
         if template is None:
-            return Entry(seq, instance, with_safe_errors(_decode(body)))
+            return Entry(seq, instance, with_safe_texts(_decode(body)))
         return Entry(seq, instance, with_values(_template(template), whole_number(at), str(task), body))
     except (msgspec.DecodeError, TypeError, ValueError, AttributeError, OverflowError, RecursionError):
         unknown = unknown_event(body) if template is None else None

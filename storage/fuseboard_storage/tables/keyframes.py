@@ -44,6 +44,7 @@ from fuseboard_storage.board.rows import (
 from fuseboard_storage.board.workflow_runs import WorkflowRow
 from fuseboard_storage.tables import events, older_keyframes
 from fuseboard_storage.tables.event_templates import MOST_TEMPLATES, duration_of
+from fuseboard_storage.tables.safe_texts import hide_in_attributes, with_safe_texts
 
 FORMAT: Final = 22
 """Incremented whenever the Board changes what it keeps or how it folds.
@@ -77,6 +78,7 @@ _COUNTERS: Final = (
     "seq", "at", "dropped", "tasks", "tasks_ok", "tasks_degraded", "tasks_failed_over", "batches_ended",
     "batches_partial",
 )  # fmt: skip
+_TEXTS_OF_ADAPTER: Final = ("last_error", "reason", "detail", "actor", "held", "health_detail")
 _SPAN: Final = ("calls", "successes", "failures", "timeouts", "rejections")
 
 
@@ -208,7 +210,7 @@ def _freeze_adapter(row: AdapterRow) -> _Adapter:
 
 
 def load(data: bytes, format_: int = FORMAT) -> Board:
-    """Return the Board that `dump` encoded.
+    """Return the Board that `dump` encoded, without secrets in the free texts of older versions.
 
     Args:
         data: The bytes of a keyframe.
@@ -225,14 +227,15 @@ def load(data: bytes, format_: int = FORMAT) -> Board:
     board = Board()
     for name in _COUNTERS:
         setattr(board, name, frozen.counters[name])
-    board.scenario = frozen.scenario
-    board.restarted = frozen.restarted
+    board.scenario = None if frozen.scenario is None else with_safe_texts(frozen.scenario)
+    board.restarted = None if frozen.restarted is None else with_safe_texts(frozen.restarted)
     board.chain_rows = {(row.engine, row.task_type): row for row in frozen.chain_rows}
     board.outages = {(engine, adapter): since for engine, adapter, since in frozen.outages}
     for stored in frozen.instances:
         row = InstanceRow(stored.id, stored.name, stored.host, stored.pid, stored.started_at)
         for name in _INSTANCE:
             setattr(row, name, getattr(stored, name))
+        hide_in_attributes(row, ("reason",))
         board.instances[row.id] = row
     board.base_totals = frozen.totals
     for adapter in frozen.adapters:
@@ -240,12 +243,15 @@ def load(data: bytes, format_: int = FORMAT) -> Board:
         board.adapters[adapter_row.key] = adapter_row
     for instance, task_type, order in frozen.chains:
         board.chains[instance, task_type] = order
-    board.routes.extend(Entry(*route) for route in frozen.routes)
+    board.routes.extend(Entry(seq, instance, with_safe_texts(route)) for seq, instance, route in frozen.routes)
     board.failures.extend(_thaw_failure(failure) for failure in frozen.failures)
-    board.actions.extend(frozen.actions)
+    board.actions.extend(map(with_safe_texts, frozen.actions))
     board.dead_letters = frozen.dead_letters
-    board.workflows = {row.run: row for row in frozen.workflows}
-    board.batches.extend(frozen.batches)
+    for run in frozen.workflows:
+        for part in (run, *run.nodes.values()):
+            hide_in_attributes(part, ("error",))
+        board.workflows[run.run] = run
+    board.batches.extend(map(with_safe_texts, frozen.batches))
     for instance, adapters in frozen.left:
         board.left[instance] = {row.name: row for row in map(_thaw_adapter, adapters)}
     return board
@@ -275,6 +281,7 @@ def _thaw_adapter(frozen: _Adapter) -> AdapterRow:
         row.seconds.append(span)
     row.changes.extend(frozen.changes[-KEPT_CHANGES:])
     row.latency = frozen.latency
+    hide_in_attributes(row, _TEXTS_OF_ADAPTER)
     return row
 
 
@@ -286,7 +293,7 @@ def _thaw_failure(frozen: _Failure) -> FailureRow:
     row.count = frozen.count
     row.task = frozen.task
     row.task_type = frozen.task_type
-    row.attempt = frozen.attempt
+    row.attempt = with_safe_texts(frozen.attempt)
     row.then = frozen.then
     row.context = frozen.context
     return row

@@ -11,7 +11,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fuseboard_engine import BreakerPolicy, Engine, RetryPolicy
+from fuseboard_engine.adapters.registry import Registry
 from fuseboard_engine.error_text.safe_logging import get_logger
+from fuseboard_engine.event_log.listener import EventLog
+from fuseboard_engine.events import Attempt, AttemptFailed, RouteFinished
 from support.paths import ROOT
 
 FORGED = "a\n2026-01-01 CRITICAL forged \x1b]0;x\x07\u202e\x9b"
@@ -74,6 +77,42 @@ def test_a_traceback_in_the_log_has_no_secret(lines: io.StringIO) -> None:
         logger.exception("it failed")
     assert "Traceback" in lines.getvalue()
     assert "Zq7RtY88" not in lines.getvalue()
+
+
+def test_a_traceback_in_the_log_controls_no_terminal(lines: io.StringIO) -> None:
+    logger = get_logger("fuseboard.test_safe_logging")
+    try:
+        raise ValueError(FORGED)
+    except ValueError:
+        logger.exception("it failed")
+    assert "Traceback" in lines.getvalue()
+    assert not set("\x1b\x07\x9b\u202e") & set(lines.getvalue())
+
+
+@pytest.mark.parametrize("argument", [{"text": FORGED}, [FORGED], type("T", (), {"__str__": lambda self: FORGED})()])
+def test_an_argument_of_any_type_is_made_safe(lines: io.StringIO, argument: object) -> None:
+    message = "%(text)s" if isinstance(argument, dict) else "%s"
+    get_logger("fuseboard.test_safe_logging").error(message, argument)
+    assert lines.getvalue().count("\n") == 1
+    assert not set("\x1b\x07\x9b\u202e") & set(lines.getvalue())
+
+
+def test_the_structured_fields_of_an_event_hold_no_secret(caplog: pytest.LogCaptureFixture) -> None:
+    secret = "Zq7RtY88pLmN3vKx"
+    event = AttemptFailed(
+        at=0, task=f"sk-{secret}", task_type=f"sk-{secret}", context={"password": secret, "user": f"sk-{secret}"},
+        attempt=Attempt(adapter=f"https://app:{secret}@db", outcome="failure", error=f"Bearer {secret}"),
+    )  # fmt: skip
+    with caplog.at_level(logging.DEBUG, "fuseboard"):
+        log = EventLog(Registry(), debug=True)
+        log(event)
+        log(
+            RouteFinished(
+                at=0, task=event.task, task_type="t", success=False, attempts=(event.attempt,), context=event.context
+            )
+        )
+    assert caplog.records
+    assert secret not in str([record.__dict__ for record in caplog.records])
 
 
 def test_every_logger_is_made_safe() -> None:

@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
+from fuseboard_engine.error_text.redaction import escape_controls
 from fuseboard_engine.errors import MissingExtra
 from fuseboard_engine.events import Event, ScenarioStep
 from fuseboard_storage.maintenance.export import ExportedRow, export_events
@@ -74,7 +75,7 @@ def test_no_cell_is_a_formula_in_a_spreadsheet(tmp_path: Path, start: str) -> No
     event = replace(event, task_type=evil, attempt=replace(event.attempt, adapter=evil, error_type=evil))
     (found,) = cells(record(tmp_path / "a.db", [event]))
     for name in ("task", "task_type", "adapter", "error", "error_type"):
-        assert found[name] == f"'{evil}"
+        assert found[name] == escape_controls(f"'{evil}")
 
 
 def test_only_what_matches_is_exported(tmp_path: Path) -> None:

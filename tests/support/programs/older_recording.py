@@ -1,9 +1,10 @@
 """An application that runs with the code of any earlier version, and records everything that version can record.
 
-python older_recording.py RECORDING
+python older_recording.py RECORDING [TEXT ...]
 
-Failures, an open breaker, answers of a second adapter and a degraded answer, dead letters, workflow runs of each
-outcome, commands of operators, keyframes, and one event of each kind that the version knows.
+With texts, it records each of them as name, id, error and whatever else holds a text. Without one, it records failures,
+an open breaker, answers of a second adapter and a degraded answer, dead letters, workflow runs of each outcome,
+commands of operators, keyframes, and one event of each kind that the version knows.
 """
 
 from __future__ import annotations
@@ -23,11 +24,11 @@ from fuseboard_engine.events import AnyEvent, Event
 KEYFRAME_EVERY = 60
 
 
-def value_of(type_: types.Type) -> Any:
+def value_of(type_: types.Type, text: str) -> Any:
     """Return a value of a field's type that is not its default."""
     match type_:
         case types.StrType():
-            return "text"
+            return text
         case types.IntType() | types.FloatType():
             return 1
         case types.BoolType():
@@ -35,25 +36,26 @@ def value_of(type_: types.Type) -> Any:
         case types.LiteralType():
             return type_.values[0]
         case types.VarTupleType():
-            return (value_of(type_.item_type),)
+            return (value_of(type_.item_type, text),)
         case types.TupleType():
-            return tuple(value_of(item) for item in type_.item_types)
+            return tuple(value_of(item, text) for item in type_.item_types)
         case types.DictType():
-            return {value_of(type_.key_type): value_of(type_.value_type)}
+            return {value_of(type_.key_type, text): value_of(type_.value_type, text)}
         case types.StructType():
-            return type_.cls(**{field.name: value_of(field.type) for field in type_.fields})
+            return type_.cls(**{field.name: value_of(field.type, text) for field in type_.fields})
         case types.UnionType():
-            return value_of(type_.types[0])
+            return value_of(type_.types[0], text)
         case types.NoneType():
             return None
-    return {"any": [1, "text"]}
+    return {"any": [1, text]}
 
 
-def one_of_each_kind(at: int) -> list[Event]:
+def one_of_each_kind(at: int, text: str = "text") -> list[Event]:
     kinds = get_args(AnyEvent) or (AnyEvent,)
     return [
         kind(
-            **{field.name: value_of(field.type) for field in types.type_info(kind).fields if field.name != "at"}, at=at
+            **{field.name: value_of(field.type, text) for field in types.type_info(kind).fields if field.name != "at"},
+            at=at,
         )
         for kind in kinds
     ]
@@ -127,12 +129,37 @@ async def main(path: str) -> None:
         await recording.ask("disable", "claude", actor="ana")  # no engine takes it
 
 
+async def record_text(path: str, text: str) -> None:
+    """Record a text wherever an application or an operator can put one."""
+    make_keyframes_often()
+    from fuseboard_storage import Recording, record
+
+    engine = new_engine()
+
+    async def fail(task: Any) -> str:
+        raise ConnectionError(text)
+
+    engine.add_adapter(text, fail)
+    async with record(engine, path) as recorder:
+        for _ in range(4):
+            await engine.execute_with_fallback({"id": text, "type": text, "prompt": text})
+        await run_workflows(engine, path, text)
+        for _ in range(3):
+            for event in one_of_each_kind(engine.wall(), text):
+                engine.emit(event)
+        await recorder.flushed()
+        async with Recording.open(path) as recording:
+            for adapter in (text, f"{text} unknown"):
+                await over(recording, await recording.ask("reset", adapter, actor=text))
+        await asyncio.sleep(1.2)  # time for keyframes
+
+
 async def over(recording: Any, command: int) -> None:
     while not (await recording.command(command)).over:
         await asyncio.sleep(0.02)
 
 
-async def run_workflows(engine: Engine, path: str) -> None:
+async def run_workflows(engine: Engine, path: str, text: str = "the index refused") -> None:
     try:
         from fuseboard_engine import Workflow
     except ImportError:
@@ -150,7 +177,7 @@ async def run_workflows(engine: Engine, path: str) -> None:
         return "clean pages"
 
     async def fails(inputs: Any) -> str:
-        raise ConnectionError("the index refused")
+        raise ConnectionError(text)
 
     for id, last in (("nightly", clean), ("weekly", fails)):
         workflow = Workflow(id, name=f"The {id} build")
@@ -159,8 +186,11 @@ async def run_workflows(engine: Engine, path: str) -> None:
         workflow.connect("fetch", "last")
         engine.add_workflow(workflow)
         with contextlib.suppress(Exception):
-            await workflow.execute({"pages": 3}, run=f"{id}-1")
+            await workflow.execute({"pages": 3}, run=f"{id}-{engine.wall()}" if sys.argv[2:] else f"{id}-1")
 
 
 if __name__ == "__main__":
-    asyncio.run(main(sys.argv[1]))
+    for text in sys.argv[2:]:
+        asyncio.run(record_text(sys.argv[1], text))
+    if not sys.argv[2:]:
+        asyncio.run(main(sys.argv[1]))

@@ -168,4 +168,4 @@ def make_view(
 
 def name_width(name: str) -> int:
     """Return the width of an adapter's name on screen, in cells."""
-    return len(name) if name.isascii() and name.isprintable() else width(safe_text(name, 300))
+    return width(safe_text(name, 300))

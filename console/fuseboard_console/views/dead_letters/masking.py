@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import json
+from typing import Final
 
 import msgspec
 
 from fuseboard_engine.dead_letters.letter import DeadLetter
 from fuseboard_engine.error_text.redaction import hide_secrets, hide_secrets_in
+
+MASKED: Final = frozenset(("payload", "context"))
+"""The fields that are shown as they are if the operator asks for it."""
 
 
 def masked(dead_letter: DeadLetter) -> DeadLetter:

@@ -10,7 +10,7 @@ from fuseboard_console.text.json_lines import json_lines
 from fuseboard_console.text.label_lines import labelled
 from fuseboard_console.text.line import Line, Span
 from fuseboard_console.text.list_columns import ListColumn, columns_line
-from fuseboard_console.text.safe_text import safe_text
+from fuseboard_console.text.safe_text import escaped_text, safe_text
 from fuseboard_console.text.width import fit, fold, width
 from fuseboard_console.views.events.copy_text import FULL_TEXT
 from fuseboard_console.views.events.dead_letter_labels import error_text, next_retry, status_at
@@ -147,7 +147,7 @@ def _facts(dead_letter: DeadLetter, now: int, cells: int, glyphs: Glyphs) -> lis
         said.append(("lease", f"its worker has it until {stamp(dead_letter.lease_until)}, and prolongs that"))
     lines = [line for label, text in said for line in labelled(label, text, cells)]
     for place, (name, value) in enumerate((dead_letter.context or {}).items()):
-        text = f"{safe_text(name, 200)}: {safe_text(value, FULL_TEXT)}"
+        text = f"{escaped_text(name, 200)}: {escaped_text(value, FULL_TEXT)}"
         lines += labelled("" if place else "context", text, cells)
     return lines
 
@@ -182,7 +182,7 @@ def _history_lines(at: int, word: str, style: str, detail: str, cells: int) -> l
     when = f"{stamp(at) if cells >= 70 else clock(at)} "
     room = cells - len(when) - 12
     parts = fold(safe_text(detail, FULL_TEXT), max(8, room)) or [""]
-    first: Line = (Span(when, "faint"), Span(f"{fit(word, 11)} ", style), Span(parts[0]))
+    first: Line = (Span(when, "faint"), Span(f"{fit(safe_text(word, 40), 11)} ", style), Span(parts[0]))
     return [first, *((Span(" " * (len(when) + 12)), Span(part)) for part in parts[1:])]
 
 

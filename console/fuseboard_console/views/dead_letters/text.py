@@ -6,10 +6,11 @@ from collections.abc import Sequence
 from typing import Any
 
 from fuseboard_console.text.formatting import SECOND, plural, span
-from fuseboard_console.text.safe_text import safe_text
+from fuseboard_console.text.safe_text import escaped_text, safe_text
 from fuseboard_console.text.width import cut, fit, width
 from fuseboard_console.views.events.dead_letter_labels import error_text, next_retry
 from fuseboard_engine.dead_letters.letter import DeadLetter, DeadLetterStatistics, fields_of
+from fuseboard_engine.error_text.redaction import hide_secrets
 
 SCHEMA = "fuseboard.dead_letters/1"
 """The name of the JSON's shape. Fields may be added; none leaves or changes its meaning under this name."""
@@ -83,7 +84,7 @@ def dead_letter_text(dead_letter: DeadLetter, now: int) -> str:
             dead_letter.category
             + (f" (attribution row {safe_text(dead_letter.rule, 80)})" if dead_letter.rule else ""),
         ),
-        ("error", _whole(error_text(dead_letter)) or "–"),
+        ("error", _whole(hide_secrets(error_text(dead_letter))) or "–"),
         ("adapter", safe_text(dead_letter.adapter, 200) or "–"),
         ("attempts", f"{dead_letter.attempts} before it was given up"),
         ("chain", " → ".join(safe_text(name, 80) for name in dead_letter.order) or "that of its type"),
@@ -93,7 +94,7 @@ def dead_letter_text(dead_letter: DeadLetter, now: int) -> str:
         ("last change", _change(dead_letter, now)),
         (
             "context",
-            ", ".join(f"{safe_text(k, 80)}={safe_text(v, 200)}" for k, v in (dead_letter.context or {}).items()),
+            ", ".join(f"{escaped_text(k, 80)}={escaped_text(v, 200)}" for k, v in (dead_letter.context or {}).items()),
         ),
         ("payload", _whole(dead_letter.payload)),
     ]
@@ -102,8 +103,8 @@ def dead_letter_text(dead_letter: DeadLetter, now: int) -> str:
 
 
 def _whole(text: str) -> str:
-    """Return a text as safe text; one that is too long for a terminal says how long it is and how to see all of it."""
-    shown = safe_text(text, MAX_TEXT)
+    """Return a text with escapes; one that is too long for a terminal says how long it is and how to see all of it."""
+    shown = escaped_text(text, MAX_TEXT)
     return shown if len(text) <= MAX_TEXT else f"{shown} ({len(text):,} characters; --json prints all)"
 
 

@@ -163,7 +163,8 @@ def _figures(row: AdapterRow, view: AdapterView) -> list[Line]:
         late = f", {row.overdue_total:,} in all went on for more than a second after their time limit"
         lines.append(label_line("overdue", (now, Span(late, "muted"))))
     if row.health:
-        said = f"{row.health}: {safe_text(row.health_detail, 200)}" if row.health_detail else row.health
+        detail = f": {safe_text(row.health_detail, 200)}" if row.health_detail else ""
+        said = f"{safe_text(row.health, 40)}{detail}"
         lines.append(label_line("health", (Span(said),)))
     if row.held:
         lines.append(label_line("kept closed", (Span(safe_text(row.held, 200)),)))

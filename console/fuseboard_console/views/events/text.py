@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
 import msgspec
 
 from fuseboard_console.text.formatting import stamp
+from fuseboard_console.text.safe_json import safe_json
 from fuseboard_console.views.adapters.engine_names import NO_ENGINES, EngineNames
 from fuseboard_console.views.events.sentences import event_sentence
 from fuseboard_engine.events import Event, RouteFinished
@@ -45,4 +45,4 @@ def kind_of(event: Event) -> str:
 def event_json(entry: Entry) -> str:
     """Return an entry as one line of JSON. Times are UTC microseconds, durations seconds."""
     body: dict[str, Any] = msgspec.to_builtins(entry.event)
-    return json.dumps({"seq": entry.seq, "instance": entry.instance, **body})
+    return safe_json({"seq": entry.seq, "instance": entry.instance, **body})

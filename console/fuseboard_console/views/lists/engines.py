@@ -124,6 +124,6 @@ def engine_lines(row: InstanceRow, board: Board, now: int, cells: int, glyphs: G
     lines += chain_lines(board.chains, row.id, cells, glyphs.arrow)
     runs = Counter(run.state for run in board.workflows.values() if run.instance == row.id)
     if runs:
-        states = ", ".join(f"{count:,} {state}" for state, count in sorted(runs.items()))
+        states = ", ".join(f"{count:,} {safe_text(state, 40)}" for state, count in sorted(runs.items()))
         lines += labelled("runs", f"{plural(sum(runs.values()), 'run')} of workflows: {states}", cells)
     return lines

@@ -63,7 +63,7 @@ def health_line(
 
     `engine` is its engine as safe text; empty if only one engine has an adapter of this name.
     """
-    word = row.health or "unknown"
+    word = safe_text(row.health, 40) or "unknown"
     style = _STYLES.get(word, "faint")
     sign = {"unhealthy": glyphs.failed, "degraded": glyphs.degraded, "healthy": glyphs.answered}.get(word, glyphs.gap)
     since = whole_span((now - row.health_at) / SECOND) if row.health_at is not None else ""

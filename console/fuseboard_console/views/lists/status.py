@@ -127,8 +127,8 @@ def _total_lines(board: Board, by_name: Mapping[str, EngineTotals], now: int) ->
         calls, failed = sum(total.calls for total in adapters), sum(total.failed for total in adapters)
         processes = f"{_running(board, name, now):,} of {plural(totals.started, 'process', 'processes')} running"
         lines.append(
-            f"{cut(name, 40)} in total: {processes}; {plural(totals.tasks, 'task')}, {totals.answered:,} answered; "
-            f"{plural(calls, 'call')}, {failed:,} failed"
+            f"{cut(safe_text(name, 60), 40)} in total: {processes}; {plural(totals.tasks, 'task')}, "
+            f"{totals.answered:,} answered; {plural(calls, 'call')}, {failed:,} failed"
         )
     return lines if len(lines) > 1 else []
 

@@ -128,7 +128,7 @@ def run_line(run: Run, now: int, columns: Sequence[ListColumn], cells: int, glyp
     row = {
         "run": Span(safe_text(run.run, 80), "strong" if run.state == "running" else "text"),
         "workflow": Span(run.title, "muted"),
-        "state": Span(f"{sign} {run.state.upper()}", style),
+        "state": Span(f"{sign} {safe_text(run.state, 40).upper()}", style),
         "nodes": Span(f"{text_of(_bar(run, _BAR, glyphs))} {_progress(run)}", style),
         "took": Span(span(_duration(run, now)), "muted"),
         "age": Span(span(max(0, now - run.changed_at) / SECOND), "muted"),
@@ -172,7 +172,7 @@ def run_lines(run: Run, engine: str, now: int, cells: int, glyphs: Glyphs) -> li
     sign, style = run_sign(run.state, glyphs)
     resumable = "  it can be resumed" if run.resumable else ""
     head = (
-        Span(f"{sign} {run.state.upper()}  ", style),
+        Span(f"{sign} {safe_text(run.state, 40).upper()}  ", style),
         *_bar(run, max(4, min(24, cells - 44)), glyphs),
         Span(f" {_progress(run)} nodes", "muted"),
         Span(resumable, "warn"),

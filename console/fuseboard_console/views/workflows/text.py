@@ -55,8 +55,16 @@ def _node_json(run: SavedRun, name: str) -> dict[str, Any]:
         "duration": node.duration,
         "at": node.at,
         "error": node.error,
-        "result": json.loads(node.result),
+        "result": _value_of(node.result),
     }
+
+
+def _value_of(result: str) -> Any:
+    """Return a result that is stored as JSON; the text itself if it is damaged."""
+    try:
+        return json.loads(result)
+    except (ValueError, RecursionError):
+        return result
 
 
 def workflows_text(

@@ -14,16 +14,20 @@ import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from fuseboard_engine.events import Event
+from fuseboard_storage.board.board import Board, Entry
 from fuseboard_storage.recorder.recorder import record
 from fuseboard_storage.recording.recording import Recording
 from fuseboard_storage.sqlite import schema
 from fuseboard_storage.tables import events as rows
-from fuseboard_storage.tables.safe_errors import ERROR_FIELDS, with_safe_errors
+from fuseboard_storage.tables import keyframes
+from fuseboard_storage.tables.safe_texts import FREE_TEXTS, with_safe_texts
 from support.any_events import KINDS, event_with, events
 from support.dead_letter_files import put
 from support.fake_engine import FakeEngine, failed
+from support.older_recordings import SECRET, WITH_SECRETS, unpack
 from support.waiting import PATIENCE
 
 KEY = "sk-Zq7RtY88pLmN3vKx"
@@ -32,17 +36,17 @@ KEY = "sk-Zq7RtY88pLmN3vKx"
 @given(events(st.text("abc ,.", max_size=20)))
 @settings(max_examples=100, deadline=None)
 def test_an_event_without_secrets_is_returned_itself(event: Event) -> None:
-    assert with_safe_errors(event) is event
+    assert with_safe_texts(event) is event
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_the_error_texts_of_every_event_are_hidden(kind: type[Event]) -> None:
-    safe = with_safe_errors(event_with(kind, f"refused: {KEY}"))
+def test_the_free_texts_of_every_event_are_hidden(kind: type[Event]) -> None:
+    safe = with_safe_texts(event_with(kind, f"refused: {KEY}"))
     fields = json.loads(msgspec.json.encode(safe))
     parts = [fields, fields.get("attempt") or {}]
     parts += fields["attempts"] if isinstance(fields.get("attempts"), list) else []
     for part in parts:
-        for name in ERROR_FIELDS:
+        for name in FREE_TEXTS:
             assert KEY not in str(part.get(name))
     assert type(safe) is kind
 
@@ -94,6 +98,40 @@ async def test_boards_and_failures_of_an_older_recording_hide_the_key(tmp_path: 
         (failure,) = await recording.failures(10)
     assert KEY not in str([row.last_error for row in board.rows()]) + str(failure.event)
     assert KEY not in str([row.attempt for row in board.failures])
+
+
+@pytest.mark.parametrize("version", WITH_SECRETS)
+async def test_no_free_text_of_an_older_version_holds_a_secret_once_it_is_read(version: int, tmp_path: Path) -> None:
+    async with Recording.open(unpack(version, tmp_path, "secrets")) as recording:
+        entries, commands = await recording.entries(limit=10_000), await recording.commands(100)
+        runs, reasons = await recording.workflow_runs(100), await recording.end_reasons()
+    assert len({type(entry.event) for entry in entries}) > 25
+    for entry in entries:
+        fields = json.loads(msgspec.json.encode(entry.event))
+        for part in (fields, fields.get("attempt") or {}):
+            assert SECRET not in str([part.get(name) for name in FREE_TEXTS])
+    assert SECRET not in str([(status.detail, status.actor) for status in commands])
+    assert SECRET not in str([(run.error, [node.error for node in run.nodes.values()]) for run in runs])
+    assert SECRET not in str(reasons)
+
+
+def test_a_keyframe_of_an_older_version_is_loaded_without_secrets_in_its_free_texts() -> None:
+    board = Board()
+    for seq, kind in enumerate(KINDS, 1):
+        board.apply(Entry(seq, 1, replace(event_with(kind, f"refused: {KEY}"), at=seq)))
+    (failure,) = board.failures
+    assert KEY in failure.attempt.error
+    loaded = keyframes.load(keyframes.dump(board))
+    rows = [*loaded.adapters.values(), *(row for left in loaded.left.values() for row in left.values())]
+    texts = [(r.last_error, r.reason, r.detail, r.actor, r.held, r.health_detail) for r in rows]
+    parts = [*(row.attempt for row in loaded.failures), *loaded.actions, *loaded.batches, loaded.restarted]
+    parts += [entry.event for entry in loaded.routes]
+    shown = [msgspec.structs.asdict(part) for part in parts if part is not None]
+    assert KEY not in str(texts)
+    assert KEY not in str([[part.get(name) for name in FREE_TEXTS] for part in shown])
+    assert KEY not in str(
+        [(run.error, [node.error for node in run.nodes.values()]) for run in loaded.workflows.values()]
+    )
 
 
 def test_rows_are_read_back_as_they_were_written(tmp_path: Path) -> None:

@@ -1,0 +1,174 @@
+"""Whatever the texts of a recording hold, no command, page or HTTP answer controls a terminal or shows a secret."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from urllib.parse import quote
+
+import httpx
+import pytest
+
+from fuseboard_console.cli import main
+from fuseboard_console.http_api.app import make_app
+from fuseboard_console.views.events.narrator import EventNarrator
+from fuseboard_engine.events import Event
+from support.any_events import KINDS, event_with
+from support.console_watching import watching
+from support.older_recordings import SECRET, SECRETS, WITH_SECRETS, unpack
+from support.texts_everywhere import record_texts
+
+CONTROLS = "\x1b]0;owned\x07\x1b[2J\x9b31m\u202egnp\u2066x\u2069\u200e\u200b\ufeff\x7f\r\nFORGED\ttab\u2028z"
+LONG = f"{CONTROLS}{'x' * 1_000_000}{CONTROLS}"
+HIDDEN = set("\x1b\x07\x9b\u202e\u2066\u2069\u200e\u200b\ufeff\x7f\r\t\u2028")
+TOKEN = "a-token-for-the-tests"
+LONGEST_LINE = 15_000
+
+COMMANDS = (
+    "status FILE",
+    "status FILE --json",
+    "events FILE --limit 0",
+    "events FILE --limit 0 --json",
+    "events FILE --adapter TEXT --task TEXT",
+    "events FILE --adapter unknown",
+    "failures FILE",
+    "failures FILE --json",
+    "workflows FILE",
+    "workflows FILE --json",
+    "workflows FILE --resume TEXT",
+    "reset FILE TEXT",
+    "reset FILE unknown",
+    "reset FILE --all",
+    "dlq FILE list --status all",
+    "dlq FILE list --status all --json",
+    "dlq FILE show 1",
+    "dlq FILE show 2",
+    "dlq FILE show 3",
+    "dlq FILE show 3 --json",
+    "dlq FILE show 999",
+    "dlq FILE retry --all",
+    "dlq FILE stop",
+    "dlq FILE discard 2 --dry-run",
+    "db info FILE",
+    "db info FILE --json",
+    "db check FILE",
+    "db export FILE",
+    "db export FILE --format csv",
+    "db forget FILE --task-id TEXT --dry-run",
+    "db salvage FILE NEW",
+    "db backup FILE NEW",
+)
+REVEALING = ("dlq FILE list --status all --reveal", "dlq FILE show 2 --reveal", "dlq FILE show 3 --reveal --json")
+PATHS = (
+    "/health/live", "/health/ready", "/health/system", "/health/adapters", "/health/adapters/NAME",
+    "/health/adapters/NAME/stats", "/health/adapters/NAME/history?full=1", "/failures?limit=1000", "/metrics",
+    "/health/adapters/unknown",
+)  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def hostile(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A recording with hostile texts, in a file with a hostile name."""
+    return record_texts(tmp_path_factory.mktemp("hostile") / "a\x1b[31m\n\u202eFORGED.db", [CONTROLS, LONG])
+
+
+@pytest.fixture(scope="module", params=["every field", *WITH_SECRETS])
+def secret(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest) -> Path:
+    """A recording that holds secrets in every text: one with each field filled, and those of older versions."""
+    folder = tmp_path_factory.mktemp("secret")
+    if request.param in WITH_SECRETS:
+        return unpack(request.param, folder, "secrets")
+    return record_texts(folder / "a.db", SECRETS)
+
+
+def _run(command: str, file: Path, text: str, capfd: pytest.CaptureFixture[str]) -> str:
+    """Run a command in this process; return what it prints."""
+    words = {"FILE": str(file), "TEXT": text, "NEW": str(file.with_name("new.db"))}
+    file.with_name("new.db").unlink(missing_ok=True)
+    try:
+        code = main.run([words.get(word, word) for word in command.split()])
+    except SystemExit as error:  # of a wrong command line
+        raise AssertionError(capfd.readouterr()) from error
+    assert code in (0, 1, 2)
+    return "".join(capfd.readouterr())
+
+
+def _check_harmless(shown: str) -> None:
+    assert not HIDDEN & set(shown), HIDDEN & set(shown)
+    assert not re.search(r"^\W*FORGED", shown, re.MULTILINE)
+    shown.encode()
+
+
+@pytest.mark.parametrize("command", [*COMMANDS, *REVEALING])
+def test_no_text_of_a_recording_controls_the_terminal_of_a_command(
+    command: str, hostile: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    shown = _run(command, hostile, CONTROLS, capfd)
+    _check_harmless(shown.replace("\r\n", "\n"))  # the ends of lines of CSV
+    if "--json" not in command and "export" not in command:
+        assert max(map(len, shown.splitlines()), default=0) < LONGEST_LINE
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_no_command_shows_a_secret(command: str, secret: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    for text in SECRETS if "TEXT" in command else SECRETS[:1]:
+        assert SECRET not in _run(command, secret, text, capfd)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("text", [CONTROLS, *SECRETS])
+def test_plain_lines_of_events_are_harmless_and_without_secrets(kind: type[Event], text: str) -> None:
+    shown = EventNarrator(None).narrate(event_with(kind, text)) or ""
+    _check_harmless(shown)
+    assert SECRET not in shown
+
+
+@pytest.mark.parametrize("token", [TOKEN, ""])
+@pytest.mark.parametrize("path", PATHS)
+async def test_no_http_answer_controls_a_terminal_or_holds_a_secret(
+    path: str, token: str, hostile: Path, secret: Path
+) -> None:
+    for file, names in ((hostile, (CONTROLS, "unknown\x1b[31m")), (secret, SECRETS)):
+        app = make_app(file, TOKEN)
+        async with app.router.lifespan_context(app):
+            transport = httpx.ASGITransport(app)
+            headers = {"Authorization": f"Bearer {token}"}
+            async with httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1", headers=headers) as client:
+                for name in names:
+                    answer = await client.get(path.replace("NAME", quote(name, safe="")))
+                    assert answer.status_code in (200, 404, 503)
+                    _check_harmless(answer.text)
+                    assert SECRET not in answer.text
+                    for header in answer.headers.values():
+                        _check_harmless(header)
+
+
+def _visits() -> Iterator[tuple[str, ...]]:
+    yield ("enter",)
+    for page in "1234568":
+        yield (page, "enter", "y", "escape")
+    yield ("9", "enter", "escape")
+    yield ("1", "r", "escape")
+    yield ("1", "o", "escape")
+    yield ("question_mark", "escape")
+
+
+async def test_no_page_shows_a_control_character(hostile: Path) -> None:
+    await _visit_pages(hostile)
+
+
+async def test_no_page_shows_a_secret(secret: Path) -> None:
+    await _visit_pages(secret)
+
+
+async def _visit_pages(file: Path) -> None:
+    async with watching(file, size=(300, 60)) as console:
+        for visit in _visits():
+            for key in visit:
+                await console.press(key)
+                await console.pilot.pause()
+                notices = " ".join(notice.message for notice in console.app._notifications)
+                for shown in (console.screen(), notices, console.app.clipboard):
+                    _check_harmless(shown.replace("\n", " "))
+                    assert SECRET not in shown
