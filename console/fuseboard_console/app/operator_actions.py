@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from fuseboard_console.actions.model import Action
 from fuseboard_console.operator.bulk_prompts import MAX_BREAKERS, batch_prompt
-from fuseboard_console.operator.prompts import prompt_for, refusing_adapters, reset_all_prompt
-from fuseboard_console.text.formatting import plural
+from fuseboard_console.operator.prompts import open_many_prompt, prompt_for, refusing_adapters, reset_all_prompt
 from fuseboard_console.views.adapters.engine_names import EngineNames, engine_names
 from fuseboard_storage.board.board import AdapterKey
 
@@ -114,7 +113,7 @@ class OperatorActions:
         if alone is not None:
             question = prompt_for("open_for", alone.adapter, self._engines.of_key(alone))
         else:
-            question = prompt_for("open_for", plural(len(keys), "breaker"))
+            question = open_many_prompt(len(keys))
 
         async def answered(duration: DurationPrompt | None) -> None:
             if duration is None:

@@ -50,6 +50,8 @@ class Prompt(NamedTuple):
     yes: str
 
 
+_OPEN_MANY = "Their calls are refused until then; after that they probe."
+
 _PROMPTS = {
     "force_open": (
         "Hold {} open?",
@@ -73,3 +75,9 @@ def prompt_for(verb: str, adapter: str, engine: str = "") -> Prompt:
     """
     title, text, yes = _PROMPTS[verb]
     return Prompt(title.format(with_engine(safe_text(adapter, 60), engine)), text, yes)
+
+
+def open_many_prompt(count: int) -> Prompt:
+    """Return the question before many breakers are opened for a time."""
+    title, text, yes = _PROMPTS["open_for"]
+    return Prompt(title.format(plural(count, "breaker")), text if count == 1 else _OPEN_MANY, yes)

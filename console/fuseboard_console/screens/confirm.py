@@ -12,7 +12,7 @@ from textual.containers import Horizontal, Vertical
 from textual.screen import ModalScreen
 from textual.widgets import Button, Static
 
-_KEYS = "enter takes the marked one   y yes   n or esc cancel"
+_KEYS = "enter takes the highlighted one   y yes   n or esc cancel"
 
 
 class ConfirmScreen(ModalScreen[bool]):

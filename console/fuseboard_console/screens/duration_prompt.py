@@ -26,7 +26,7 @@ class DurationPromptScreen(TypedPromptScreen[DurationPrompt]):
 
     def __init__(self, title: str, text: str, yes: str) -> None:
         """Ask `title`, explain with `text`. `yes` is the label of the button that confirms. All are safe texts."""
-        prompt = f"For how long? 30s, 5m, 1h; or {OWN} for its policy's own wait:"
+        prompt = f"For how long? 30s, 5m, 1h, or {OWN} for its policy's wait:"
         super().__init__(title, text, prompt, yes, _KEYS, problem=_problem, answer=_answer)
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from itertools import groupby
 
 from fuseboard_console.actions.model import Action, shown_keys
 from fuseboard_console.text.glyphs import APPEARANCES, Condition, Glyphs
@@ -30,7 +29,10 @@ _LEAST = 16  # cells below which a description is cut rather than folded
 def help_lines(actions: Sequence[Action], glyphs: Glyphs, cells: int) -> list[Line]:
     """Return the help for the available actions, folded into `cells`."""
     lines: list[Line] = []
-    for group, members in groupby(actions, key=lambda action: action.group):
+    groups: dict[str, list[Action]] = {}
+    for action in actions:
+        groups.setdefault(action.group, []).append(action)
+    for group, members in groups.items():
         lines += [(Span(group, "strong"),)]
         for action in members:
             keys = Span(fit("  " + shown_keys(action, glyphs.name == "ascii"), _KEYS), "key")
