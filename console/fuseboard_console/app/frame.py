@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from fuseboard_console.actions.model import collapse_page_keys, promoted
-from fuseboard_console.painting.line_bar import LineBar
+from fuseboard_console.painting.line_bar import FoldedBar
 from fuseboard_console.text.formatting import SECOND, whole_span
 from fuseboard_console.text.line import Line
 from fuseboard_console.tui.themes import Palette
@@ -39,7 +39,7 @@ class FrameRenderer:
     def __init__(self, console: Console, palette: Palette) -> None:
         self._console = console
         self.header = HeaderBar(palette)
-        self.banner = LineBar(palette, id="banner")
+        self.banner = FoldedBar(palette, id="banner")
         self.footer = FooterBar(palette)
         self.filter = FilterBar(palette)
         self.filter.display = False

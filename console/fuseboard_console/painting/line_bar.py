@@ -1,13 +1,18 @@
-"""A widget of one line: the header, the footer, the banner."""
+"""Widgets of a text: the header and the footer of one line, the banner of up to three."""
 
 from __future__ import annotations
+
+from typing import Final
 
 from textual.strip import Strip
 
 from fuseboard_console.painting.cached_widget import CachedWidget
 from fuseboard_console.painting.strips import changed_region, strip_of
-from fuseboard_console.text.line import Line
+from fuseboard_console.text.line import Line, fold_line
 from fuseboard_console.tui.themes import Palette
+
+MOST_LINES: Final = 3
+"""Lines of a folded bar at the most."""
 
 
 class LineBar(CachedWidget):
@@ -35,3 +40,29 @@ class LineBar(CachedWidget):
     def render_line(self, y: int) -> Strip:
         """Return line `y` of the widget."""
         return strip_of(self.line if y == 0 else (), self.size.width, self.palette, self.visual_style.rich_style)
+
+
+class FoldedBar(LineBar):
+    """Shows a text over the whole width of the screen, on as many lines as it needs, at most three."""
+
+    def __init__(self, palette: Palette, *, id: str) -> None:
+        super().__init__(palette, id=id)
+        self._lines: list[Line] = []
+
+    def show(self, line: Line) -> None:
+        """Replace the text."""
+        self.line = line
+        lines = fold_line(line, self.app.size.width, MOST_LINES)
+        if lines != self._lines:
+            self._lines = lines
+            self.styles.height = len(lines)
+            self.refresh()
+
+    def on_resize(self) -> None:
+        """Fold the text into the new width."""
+        self.show(self.line)
+
+    def render_line(self, y: int) -> Strip:
+        """Return line `y` of the widget."""
+        line = self._lines[y] if y < len(self._lines) else ()
+        return strip_of(line, self.size.width, self.palette, self.visual_style.rich_style)

@@ -56,4 +56,5 @@ def trouble_of(tail: Tail) -> str:
     state, trouble = tail.status
     if state is ConnectionState.MISSING and not trouble:
         return f"{safe_text(tail.path.name, 200)} is missing. The console continues when it is back."
-    return safe_text(trouble, 300)
+    # The operator knows where the file is; the screen has more room for what is wrong with it.
+    return safe_text(trouble.replace(str(tail.path), tail.path.name), 300)

@@ -169,7 +169,8 @@ class Replay:
         try:
             return await move()
         except (RecordingError, OSError) as error:
-            self._set_trouble(safe_text(str(error), 300))
+            path = self.recording.path
+            self._set_trouble(safe_text(str(error).replace(str(path), path.name), 300))
             return None
         finally:
             self._lock.release()

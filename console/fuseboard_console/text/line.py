@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from itertools import groupby
+from operator import itemgetter
 from typing import NamedTuple
 
-from fuseboard_console.text.width import cut, width
+from fuseboard_console.text.width import cut, fold, width
 
 
 class Span(NamedTuple):
@@ -48,6 +50,30 @@ def cut_line(line: Line, cells: int) -> Line:
         kept.append(Span(cut(span.text + " " if wide == left else span.text, left), span.style))
         break
     return tuple(kept)
+
+
+def fold_line(line: Line, cells: int, most: int) -> list[Line]:
+    """Return a line as at most `most` lines of at most `cells`, broken between words where possible.
+
+    If more is needed, the last one ends in `…`. Blanks at the beginning are repeated on each line.
+    """
+    text = text_of(line)
+    if line_width(line) <= cells or cells < 1:
+        return [line]
+    indent = text[: len(text) - len(text.lstrip())]
+    parts = fold(text.strip(), max(1, cells - len(indent)))
+    styles = [span.style for span in line for _ in span.text]
+    lines: list[Line] = []
+    at = 0
+    for place, part in enumerate(parts[:most]):
+        at = text.index(part, at)
+        shown = [(letter, styles[at + index]) for index, letter in enumerate(part)]
+        at += len(part)
+        if place == most - 1 and len(parts) > most:
+            shown.append((" " + text[at:].lstrip(), shown[-1][1]))
+        spans = [Span("".join(text for text, _ in group), style) for style, group in groupby(shown, itemgetter(1))]
+        lines.append(cut_line((Span(indent, spans[0].style), *spans), cells))
+    return lines
 
 
 def fit_line(line: Line, cells: int, style: str = "text") -> Line:

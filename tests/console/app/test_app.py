@@ -458,7 +458,9 @@ async def test_a_breaker_is_opened_for_a_time_that_is_typed() -> None:
     async with show.app.run_test(size=(120, 40), notifications=True) as pilot:
         await until(show.sees("prefect"), pilot)
         await pilot.press("O")
-        await until(show.sees("Open eu-search for a while?", "For how long? 30s, 5m, 1h; or own"), pilot)
+        await until(
+            show.sees("Open eu-search for a while?", "For how long? 30s, 5m, 1h, or own for its policy's wait:"), pilot
+        )
         await pilot.press("enter", *"5 min", "enter")
         await until(show.sees("Write a time such as 30s, 5m, 12h, or own."), pilot)
         await pilot.press("ctrl+u", *"8d", "enter")
@@ -524,3 +526,16 @@ async def test_ten_thousand_adapters_are_walked_from_end_to_end() -> None:
         await pilot.press("home")
         await until(show.sees("adapter-00000"), pilot)
         assert show.app.overview.table.selected == AdapterKey(1, "adapter-00000")
+
+
+async def test_why_a_file_cannot_be_read_is_folded_at_80_columns() -> None:
+    show = Show()
+    async with show.app.run_test(size=(80, 24)) as pilot:
+        await until(show.sees("prefect"), pilot)
+        show.feed.trouble = f"checkout.db is damaged: {'page 17 is not in the list of free pages. ' * 3}Restore a copy."
+        show.when += 1
+        await until(show.sees("is damaged: page 17", "Restore a copy."), pilot)
+        show.feed.trouble = ""
+        show.when += 1
+        await until(lambda: "damaged" not in show.screen(), pilot)
+        assert show.line_of("Breakers") == 1

@@ -10,7 +10,7 @@ from fuseboard_console.operator.messages import not_taken_message
 from fuseboard_console.text.bars import countdown_bar, sparkline
 from fuseboard_console.text.formatting import latency, number, ordinal, percent, rate, span
 from fuseboard_console.text.glyphs import APPEARANCES, ASCII, UNICODE
-from fuseboard_console.text.line import line_width, text_of
+from fuseboard_console.text.line import Line, Span, fold_line, line_width, text_of
 from fuseboard_console.views.adapters.adapter_view import condition_of, make_view, stats_of
 from fuseboard_console.views.adapters.cells import engine_cell, next_cell
 from fuseboard_console.views.adapters.columns import place, row_line, slices_of, titles
@@ -323,6 +323,33 @@ def test_read_only_leaves_out_every_action_that_asks_an_engine() -> None:
     assert not [action for action in actions_for(True) if action.verb]
     assert "reset" not in text_of(footer_line(actions_for(True), 120, True)[0])
     assert "read-only" in text_of(footer_line(actions_for(True), 120, True)[0])
+
+
+def test_each_group_of_actions_stands_in_the_help_once() -> None:
+    heads = [text_of(line) for line in help_lines(ACTIONS, UNICODE, 100) if line and line[0].style == "strong"]
+    assert len(heads) == len(set(heads))
+    assert "View" in heads
+
+
+@pytest.mark.parametrize("cells", [30, 60, 80])
+def test_a_folded_line_keeps_its_text_and_its_styles(cells: int) -> None:
+    line: Line = (
+        Span(" The engine ended at 14:02:11.", "bad"),
+        Span(" Last known states; goes on when it is back.", "muted"),
+    )
+    lines = fold_line(line, cells, 5)
+    assert " ".join(text_of(part).strip() for part in lines) == text_of(line).strip()
+    assert all(text_of(part).startswith(" ") and line_width(part) <= cells for part in lines)
+    for style in ("bad", "muted"):
+        kept = "".join(span.text for part in lines for span in part if span.style == style)
+        whole = "".join(span.text for span in line if span.style == style)
+        assert "".join(kept.split()) == "".join(whole.split())
+
+
+def test_a_line_folded_into_too_few_lines_says_so() -> None:
+    lines = [text_of(part) for part in fold_line((Span(" one two three four five six"),), 10, 2)]
+    assert lines == [" one two", " three fo…"]
+    assert fold_line((Span(" short"),), 10, 1) == [(Span(" short"),)]
 
 
 def test_help_names_every_action_and_every_state() -> None:

@@ -18,7 +18,7 @@ RESTART_SHOWN: Final = 900 * SECOND
 def banner(
     connection: Connection, trouble: str = "", restarted: RecordingRestarted | None = None, now: int = 0
 ) -> Line:
-    """Return the line that says why the shown states may be out of date or incomplete, or an empty string.
+    """Return the line that says why the shown states may be out of date or incomplete; empty if they are not.
 
     Args:
         connection: The state of the engines.
@@ -45,10 +45,11 @@ def banner(
         )
     if connection.silent:
         silent = connection.silent
-        gone = cut(silent[0], 30) if len(silent) == 1 else plural(len(silent), "engine")
+        one = len(silent) == 1
+        gone = cut(silent[0], 30) if one else plural(len(silent), "engine")
         return (
             Span(f" No sign of life from {gone}.", "banner-bad"),
-            Span(" Its states are the last known.", "banner"),
+            Span(f" {'Its' if one else 'Their'} states are the last known.", "banner"),
         )
     if restarted is not None and now - restarted.at < RESTART_SHOWN:
         return (Span(f" {clock(restarted.at)} {event_sentence(restarted)}.", "banner-strong"),)
