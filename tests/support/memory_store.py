@@ -321,6 +321,7 @@ class MemoryHarness(StoreHarness):
 
         thread = threading.Thread(target=run)
         thread.start()
+        thread.join()
         for started in set(threading.enumerate()) - before:
             started.join()
         executed = [run for store in self._stores for runs in store.runs for run in runs.executed]
