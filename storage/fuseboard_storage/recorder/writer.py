@@ -39,7 +39,7 @@ HOLD: Final = 0.02  # between two attempts to write while keyframes are far behi
 POLL: Final = 0.05  # between two checks for pending commands
 HEARTBEAT: Final = 1.0
 RETRY: Final = 0.25  # after a failure to write
-REPEAT: Final = 60.0  # between two log lines about the same error of the file
+REPEAT: Final = 60.0  # between two log lines about the same error of the store
 
 LOGGED_ERRORS: Final = 100  # different unexpected errors that are logged
 
@@ -113,7 +113,7 @@ class Writer:
             self._fail(self._buffer.take(2**31))
 
     def _open(self) -> bool:
-        """Open the file, now or later. Return False if it can never be opened."""
+        """Open the store, now or later. Return False if it can never be opened."""
         try:
             with self._store.gate:
                 self._try(self._store.open)
@@ -136,7 +136,7 @@ class Writer:
             self._buffer.wait_to_batch(RETRY)
 
     def _note_unexpected(self, error: BaseException, what: str = "met an unexpected error; it continues") -> None:
-        """Log an error that is not one of the file, with its trace, unless the same one was logged before."""
+        """Log an error that is not one of the store, with its trace, unless the same one was logged before."""
         trace = traceback.extract_tb(error.__traceback__)
         known = f"{type(error).__name__} {trace[-1].filename}:{trace[-1].lineno}" if trace else type(error).__name__
         if known not in self._logged_errors and len(self._logged_errors) < LOGGED_ERRORS:
@@ -179,7 +179,7 @@ class Writer:
             self._buffer.wait(max(0.0, self._due["commands"] - time.monotonic()))
 
     def _work(self, now: float) -> bool:
-        """Write and execute commands. Return False if the cycle is over: the file failed, or the thread ends."""
+        """Write and execute commands. Return False if the cycle is over: the store failed, or the thread ends."""
         if not self._try(self._store.open):
             return False
         if self._failing_since is None and self._give_up_at is None:
@@ -218,7 +218,7 @@ class Writer:
     # ------------------------------------------------------------------ the end, and errors
 
     def _finish(self) -> None:
-        """Record the end, close the file, and fail the barriers that are left."""
+        """Record the end, close the store, and fail the barriers that are left."""
         with self._store.gate:
             self._end()
 
@@ -250,7 +250,7 @@ class Writer:
             count(spans, event)
         recorded: list[Event] = [*ends]
         if total:
-            recorded.insert(0, EventsDropped(at=wall, count=total, reason="the file could not be written in time"))
+            recorded.insert(0, EventsDropped(at=wall, count=total, reason="the store could not be written in time"))
         if self._counter:
             recorded.insert(0, self._counter.take())
         beat = Heartbeat(wall, self._buffer.dropped + len(lost) - len(ends))
@@ -258,7 +258,7 @@ class Writer:
             self._store.append(EventBatch(recorded, spans, beat, self._next_number(), ends=True))
 
     def _fail(self, left: Batch) -> None:
-        todo = "Free space on the disk, or check which process locks the file."
+        todo = "Free space on the disk, or check which process locks the file, or whether the store can be reached."
         for item in left.items:
             if isinstance(item, Barrier):
                 item.settle(RecordingError(f"{self._name} could not be written.", todo))
@@ -424,7 +424,7 @@ class Writer:
         try:
             return self._store.maintain(time.monotonic() - now, calm=calm, writable=self._failing_since is None)
         except Exception as error:
-            self._note_unexpected(error, "cannot maintain the file at the moment; events are recorded nevertheless")
+            self._note_unexpected(error, "cannot maintain the store at the moment; events are recorded nevertheless")
             return False
 
 

@@ -16,7 +16,8 @@ _encode: Final = msgspec.json.Encoder(enc_hook=repr).encode
 def encoded(event: Event) -> tuple[Event, str]:
     """Return an event as it can be stored, and its body: with storable values, and texts within their limits."""
     if type(event) is UnknownEvent:
-        return event, escape_surrogates(event.body)
+        names = {name: stored_name(getattr(event, name) or "") or None for name in ("adapter", "task")}
+        return msgspec.structs.replace(event, **names), escape_surrogates(event.body)
     try:
         body = _encode(event).decode()
     except Exception:

@@ -12,7 +12,7 @@ from fuseboard_engine.dead_letters.policy import DeadLetterPolicy
 from fuseboard_engine.engine import Engine
 from fuseboard_engine.events import AdapterAdded, EngineStarted, EngineStopped, EventsDropped, RouteFinished
 from fuseboard_engine.runtime.clock import wall_clock
-from fuseboard_storage.backend import EventBatch, InDoubt, StoreBehind
+from fuseboard_storage.backend import EventBatch, InDoubt, StoreBehind, StoreReplaced
 from fuseboard_storage.recorder.file_store import FileStore
 from fuseboard_storage.recorder.recorder import Recorder, record
 from fuseboard_storage.recorder.retention import Retention
@@ -184,3 +184,68 @@ def test_what_only_a_recording_has_is_refused_for_another_store(
 ) -> None:
     with pytest.raises(ValueError, match="memory"):
         make(store)
+
+
+async def test_an_event_of_a_batch_in_doubt_that_cannot_be_stored_is_counted_as_dropped(
+    store: MemoryStore, contents: Contents, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    append, sent = MemoryWriter.append, []
+
+    def refusing(self: MemoryWriter, batch: EventBatch) -> None:
+        if any(getattr(event, "task", "") == "poison" for event in batch.events):
+            sent.append(batch)
+            raise InDoubt("no answer") if len(sent) == 1 else ValueError("cannot be stored")
+        append(self, batch)
+
+    monkeypatch.setattr(MemoryWriter, "certain", False)
+    monkeypatch.setattr(MemoryWriter, "append", refusing)
+    engine = FakeEngine()
+    async with record(engine, store) as recorder:
+        engine.emit(answered("poison"))
+        await recorder.flushed()
+        engine.emit(answered("next"))
+        await recorder.flushed()
+    assert tasks(contents) == ["next"]
+    dropped = [entry.event.count for entry in contents.entries if isinstance(entry.event, EventsDropped)]
+    assert sum(dropped) == recorder.dropped > 0
+
+
+async def test_a_batch_in_doubt_waits_for_a_store_that_has_to_catch_up(
+    store: MemoryStore, contents: Contents, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    append, answers = MemoryWriter.append, [InDoubt("no answer"), StoreBehind("it takes none")]
+
+    def late(self: MemoryWriter, batch: EventBatch) -> None:
+        if answers and any(isinstance(event, RouteFinished) for event in batch.events):
+            raise answers.pop(0)
+        append(self, batch)
+
+    monkeypatch.setattr(MemoryWriter, "certain", False)
+    monkeypatch.setattr(MemoryWriter, "append", late)
+    engine = FakeEngine()
+    async with record(engine, store) as recorder:
+        engine.emit(answered("one"))
+        await recorder.flushed()
+    assert tasks(contents) == ["one"]
+    assert not answers
+
+
+async def test_a_store_that_was_replaced_is_opened_again_at_once(
+    store: MemoryStore, contents: Contents, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    append, replaced = MemoryWriter.append, [StoreReplaced("was replaced")]
+
+    def once(self: MemoryWriter, batch: EventBatch) -> None:
+        if replaced and any(isinstance(event, RouteFinished) for event in batch.events):
+            self.instance = None
+            raise replaced.pop()
+        append(self, batch)
+
+    monkeypatch.setattr(MemoryWriter, "append", once)
+    engine = FakeEngine()
+    async with record(engine, store) as recorder:
+        engine.emit(answered("one"))
+        await recorder.flushed()
+        assert recorder.instance == 2
+    assert tasks(contents) == ["one"]
+    assert "cannot be written" not in caplog.text
