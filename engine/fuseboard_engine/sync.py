@@ -22,6 +22,7 @@ from fuseboard_engine.adapters.shared_resources import SharedResources
 from fuseboard_engine.retry.policy import RetryPolicy
 from fuseboard_engine.routing.route import RouteResult
 from fuseboard_engine.routing.stream_router import RouteStream
+from fuseboard_engine.runtime.cancellation import call_in_loop
 
 T = TypeVar("T")
 
@@ -104,7 +105,7 @@ class LoopThread:
         if self._ending or self.pid != os.getpid():
             return
         self._ending = True
-        self.loop.call_soon_threadsafe(self.loop.stop)
+        call_in_loop(self.loop, self.loop.stop)
         if threading.current_thread() is not self._thread:
             self._thread.join(CANCEL_TIMEOUT)
 

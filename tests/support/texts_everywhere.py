@@ -12,20 +12,37 @@ from typing import Any
 import msgspec
 from msgspec.structs import replace
 
-from fuseboard_engine.events import Event, NodeChanged, RouteFinished, StateChanged, WorkflowFinished
+from fuseboard_engine.events import (
+    AdapterAdded,
+    AttemptFailed,
+    CommandDone,
+    EngineStarted,
+    Event,
+    HealthChecked,
+    NodeChanged,
+    RouteFinished,
+    StateChanged,
+    WorkflowFinished,
+)
 from fuseboard_engine.runtime.clock import wall_clock
 from fuseboard_storage.sqlite import schema
 from fuseboard_storage.tables.event_templates import row_shapes
 from support.any_events import KINDS, event_with
 
+_OFTEN_SHOWN = (EngineStarted, AdapterAdded, StateChanged, HealthChecked, AttemptFailed, RouteFinished, CommandDone)
 _UNREADABLE = "CAST(x'ff1b5b33316dc29b' AS TEXT)"  # not UTF-8, with an escape sequence
 
 
-def record_texts(path: Path, texts: Sequence[str]) -> Path:
-    """Write a recording with each of these texts in every column, event and field that can hold it."""
+def record_texts(path: Path, texts: Sequence[str], long: str = "") -> Path:
+    """Write a recording with each of these texts in every column, event and field that can hold it.
+
+    `long` is in every column too, but in few kinds of events.
+    """
     with closing(schema.connect(path)) as file:
         for text in texts:
-            _record(file, text)
+            _record(file, text, KINDS)
+        if long:
+            _record(file, long, _OFTEN_SHOWN)
         file.execute(f"UPDATE commands SET detail = {_UNREADABLE}, actor = {_UNREADABLE} WHERE id = 1")
         file.execute(f"UPDATE dead_letters SET error = {_UNREADABLE}, task = {_UNREADABLE} WHERE id = 1")
         first = "SELECT min(id) FROM workflow_runs"
@@ -34,12 +51,12 @@ def record_texts(path: Path, texts: Sequence[str]) -> Path:
     return path
 
 
-def _record(file: sqlite3.Connection, text: str) -> None:
+def _record(file: sqlite3.Connection, text: str, kinds: Sequence[type[Event]]) -> None:
     now = wall_clock()
     instance = _insert(
         file, "instances", name=text, host=text, pid=2**22 + 1, started_at=now, heartbeat_at=now, ended_at=now
     )
-    for kind in KINDS:
+    for kind in kinds:
         event = replace(event_with(kind, text), at=now)
         _insert_event(file, instance, event)
         if type(event) is RouteFinished:

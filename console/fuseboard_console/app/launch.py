@@ -19,6 +19,7 @@ from fuseboard_console.preferences.theme_names import theme_id
 from fuseboard_console.sources.live import LiveRecording
 from fuseboard_console.terminal.hangup import on_hangup
 from fuseboard_console.text.glyphs import glyphs_for
+from fuseboard_engine.runtime.cancellation import call_in_loop
 from fuseboard_storage.recording.tail import Tail
 
 if TYPE_CHECKING:
@@ -115,4 +116,4 @@ def _leave_when_told(app: ConsoleApp) -> None:
     """
     leave_on_signals(lambda code: app.exit(return_code=code))
     loop = asyncio.get_running_loop()
-    on_hangup(lambda: loop.call_soon_threadsafe(app.exit))
+    on_hangup(lambda: call_in_loop(loop, app.exit))

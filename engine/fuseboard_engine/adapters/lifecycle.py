@@ -11,6 +11,7 @@ from typing import Any, Protocol, runtime_checkable
 
 from fuseboard_engine.adapters.timeouts import LOOP_PASSES, AsyncCall, within
 from fuseboard_engine.errors import AdapterCancelled, AttemptTimeout
+from fuseboard_engine.runtime.cancellation import call_in_loop
 from fuseboard_engine.runtime.overdue_calls import OverdueCalls
 
 Step = Callable[[], Awaitable[Any]]
@@ -178,8 +179,7 @@ class Lifecycle:
             return
         self._abandoned = True
         if loop is not asyncio.get_running_loop():
-            if not loop.is_closed():
-                loop.call_soon_threadsafe(task.cancel)
+            call_in_loop(loop, task.cancel)
             return
         task.cancel()
         for _ in range(LOOP_PASSES):

@@ -13,6 +13,7 @@ from fuseboard_engine.adapters.timeouts import within
 from fuseboard_engine.error_text.safe_logging import get_logger
 from fuseboard_engine.errors import CircuitOpen, describe, text_of
 from fuseboard_engine.events import Attempt, AttemptFailed, Event, ThreadsStuck
+from fuseboard_engine.runtime.cancellation import call_in_loop
 from fuseboard_engine.runtime.overdue_calls import OverdueCalls
 
 if TYPE_CHECKING:
@@ -95,7 +96,7 @@ class SharedResources:
         self._removed.append(adapter)
         lifecycle.on_late_initialise = functools.partial(self.remove, adapter)  # by a route that still holds it
         if self.loop is not None and self.loop.is_running():
-            self.loop.call_soon_threadsafe(self._start_closing)
+            call_in_loop(self.loop, self._start_closing)
 
     def _start_closing(self) -> None:
         if self._closing is None or self._closing.done():

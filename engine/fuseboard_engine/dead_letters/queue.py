@@ -47,7 +47,7 @@ from fuseboard_engine.events import DeadLetterChanged, DeadLettered, DeadLetterR
 from fuseboard_engine.retry.attribution import Table
 from fuseboard_engine.routing.route import KEPT_BACK, RETRYING, ActiveRoute, RouteResult, identify
 from fuseboard_engine.runtime.arguments import as_words, checked_seconds
-from fuseboard_engine.runtime.cancellation import cancel_requests
+from fuseboard_engine.runtime.cancellation import call_in_loop, cancel_requests
 from fuseboard_engine.runtime.formatting import plural
 
 log = get_logger("fuseboard.dead_letters")
@@ -526,14 +526,15 @@ class DeadLetters:
         """Do the work of a command in the loop of the queue; commands begin in the order of these calls."""
         if self.loop is None or not self.loop.is_running():
             self.loop = home()
-        loop = self.loop
 
         def begin() -> None:
             task = asyncio.get_running_loop().create_task(work(), name=f"fuseboard-command-{command.id}")
             self._operator_retries.add(task)
             task.add_done_callback(self._operator_retries.discard)
 
-        loop.call_soon_threadsafe(begin)
+        if not call_in_loop(self.loop, begin):  # it was closed just now
+            self.loop = home()
+            self.loop.call_soon_threadsafe(begin)
 
     async def run(self, task: Any, letter: DeadLetter) -> RouteResult:
         """Route a letter's task again."""

@@ -28,6 +28,7 @@ from fuseboard_engine.health.status import (
     verdict_of,
     verdict_of_error,
 )
+from fuseboard_engine.runtime.cancellation import call_in_loop
 from fuseboard_engine.runtime.event_bus import Listener
 from fuseboard_engine.runtime.overdue_calls import OverdueCalls
 
@@ -172,8 +173,8 @@ class HealthChecks:
             watched = self._watched[name] = _Watched(adapter, policy)
             if before is not None and before.adapter is adapter:
                 watched.state = before.state
-            if self._loop is not None and not self._loop.is_closed():
-                self._loop.call_soon_threadsafe(self._schedule, watched, self._spread(watched))
+            if self._loop is not None:
+                call_in_loop(self._loop, self._schedule, watched, self._spread(watched))
 
     def _stop_watching(self, name: str) -> None:
         watched = self._watched.pop(name, None)

@@ -16,6 +16,7 @@ from fuseboard_engine.breaker.permit import Permit
 from fuseboard_engine.errors import AdapterDown, CircuitOpen, DeadlineExceeded, Rejected, text_of
 from fuseboard_engine.events import Attempt
 from fuseboard_engine.routing.route import ActiveRoute
+from fuseboard_engine.runtime.cancellation import call_in_loop
 from fuseboard_engine.runtime.overdue_calls import OverdueCalls
 
 Gate = Callable[[Adapter, ActiveRoute], Awaitable[bool | None]]
@@ -125,7 +126,7 @@ class InFlightTasks:
         """
         hanging = [task for task in list(self.tasks) if not task.done() and task not in but]
         for task in hanging:
-            task.get_loop().call_soon_threadsafe(task.cancel)
+            call_in_loop(task.get_loop(), task.cancel)
         return len(hanging)
 
 
@@ -156,15 +157,14 @@ class OpenStreams:
         """End every stream. Return the tasks that read them."""
         streams = list(self.streams)
         for stream in streams:
-            if not stream.loop.is_closed():
-                stream.loop.call_soon_threadsafe(stream.stop)
+            call_in_loop(stream.loop, stream.stop)
         return {stream.reader for stream in streams if stream.reader is not None}
 
     def cancel(self) -> None:
         """Cancel the tasks that read the streams, for those that were stopped and are not read any more."""
         for reader in {stream.reader for stream in list(self.streams)}:
             if reader is not None and not reader.done():
-                reader.get_loop().call_soon_threadsafe(reader.cancel)
+                call_in_loop(reader.get_loop(), reader.cancel)
 
 
 class ShuttingDown(Rejected):

@@ -1,8 +1,18 @@
-"""Distinguishes a requested cancellation of the current task from one that a call raised itself."""
+"""Distinguishes a requested cancellation from one that a call raised itself; calls into loops that may be closed."""
 
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
+
+
+def call_in_loop(loop: asyncio.AbstractEventLoop, function: Callable[..., object], *arguments: object) -> bool:
+    """Call a function in a loop, from any thread. Return False if the loop is closed, which may happen at any time."""
+    try:
+        loop.call_soon_threadsafe(function, *arguments)
+    except RuntimeError:
+        return False
+    return True
 
 
 def _current_task() -> asyncio.Task[object] | None:

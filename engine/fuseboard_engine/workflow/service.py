@@ -10,6 +10,7 @@ from typing import Any
 from fuseboard_engine.commands import Command
 from fuseboard_engine.error_text.safe_logging import get_logger
 from fuseboard_engine.errors import FuseboardError
+from fuseboard_engine.runtime.cancellation import call_in_loop
 from fuseboard_engine.workflow.active_runs import ActiveRuns
 from fuseboard_engine.workflow.binding import WorkflowHost
 from fuseboard_engine.workflow.checkpoints import Checkpoints
@@ -127,14 +128,17 @@ class WorkflowService:
         run = run_of(command)
         if self.loop is None or not self.loop.is_running():
             self.loop = home()
-        loop = self.loop
 
         def begin() -> None:
-            task = loop.create_task(resume_and_report(resume, run, report), name=f"fuseboard-command-{command.id}")
+            task = asyncio.get_running_loop().create_task(
+                resume_and_report(resume, run, report), name=f"fuseboard-command-{command.id}"
+            )
             self.runs.resumes.add(task)
             task.add_done_callback(self.runs.resumes.discard)
 
-        loop.call_soon_threadsafe(begin)
+        if not call_in_loop(self.loop, begin):  # it was closed just now
+            self.loop = home()
+            self.loop.call_soon_threadsafe(begin)
 
     def _names(self) -> str:
         return ", ".join(self.workflows) or "none"

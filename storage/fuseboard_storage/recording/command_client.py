@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -75,15 +76,20 @@ async def post_commands(
         (verb, stored_name(adapter), body, stored_name(actor), instance, now, expires_at)
         for instance, adapter in targets
     ]
+    ids = ids_json(instance for instance, _ in targets)
+
+    def insert(connection: sqlite3.Connection) -> int:
+        connection.execute("BEGIN IMMEDIATE")
+        found: dict[int, int] = dict(connection.execute(STARTS, (ids,)))
+        check_not_replaced(path, identity)
+        if found != starts:
+            raise _replaced(path)
+        connection.executemany(commands.INSERT, rows)
+        last: int = connection.execute("SELECT max(id) FROM commands").fetchone()[0]
+        connection.execute("COMMIT")
+        return last
+
     async with connected(path, "mode=rw") as connection:
         with translate_sqlite_errors(path, "written"):
-            await connection.execute("BEGIN IMMEDIATE")
-            ids = ids_json(instance for instance, _ in targets)
-            found: dict[int, int] = dict(await connection.execute_fetchall(STARTS, (ids,)))  # type: ignore[arg-type]
-            check_not_replaced(path, identity)
-            if found != starts:
-                raise _replaced(path)
-            await connection.executemany(commands.INSERT, rows)
-            last = (await connection.execute_fetchall("SELECT max(id) FROM commands"))[0][0]  # type: ignore[index]
-            await connection.execute("COMMIT")
+            last = await connection.run(insert)
     return list(range(last - len(rows) + 1, last + 1))

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import sqlite3
 from collections.abc import Iterable
+from functools import partial
 from pathlib import Path
 from typing import Any
-
-import aiosqlite
 
 from fuseboard_storage.board.rows import Entry
 from fuseboard_storage.sqlite import schema
 from fuseboard_storage.sqlite.connection import (
     ReadingMode,
+    ThreadedConnection,
     connected,
     damaged,
     reading_mode,
@@ -37,7 +38,7 @@ class OpenFile:
     def __init__(
         self,
         path: Path,
-        connection: aiosqlite.Connection,
+        connection: ThreadedConnection,
         identity: tuple[int, int] | None,
         mode: ReadingMode,
         stack: contextlib.AsyncExitStack,
@@ -73,7 +74,7 @@ class OpenFile:
         """Return the rows of a query; none while the recording has no tables."""
         return await self._rows(sql, values) if await self._has_tables() else []
 
-    async def _current(self) -> aiosqlite.Connection:
+    async def _current(self) -> ThreadedConnection:
         """Return the connection. One to an immutable file is replaced once a writer opens the file or changed it."""
         if self._mode.of is None or still_immutable(self.path, self._mode):
             return self._connection
@@ -91,11 +92,16 @@ class OpenFile:
     async def _rows(self, sql: str, values: Iterable[Any] = ()) -> list[tuple[Any, ...]]:
         connection = await self._current()
         with translate_query_errors(self.path):
-            return list(await connection.execute_fetchall(sql, values))  # type: ignore[arg-type]
+            return await connection.rows(sql, values)
 
     async def _entries(self, sql: str, values: Iterable[Any]) -> list[Entry]:
         connection = await self._current()
         with translate_query_errors(self.path):
-            async with connection.execute(sql, values) as cursor:
-                cursor.row_factory = event_rows.entry_of  # type: ignore[assignment]  # decodes in the connection's thread
-                return list(await cursor.fetchall())  # type: ignore[arg-type]
+            return await connection.run(partial(_read_entries, sql, tuple(values)))
+
+
+def _read_entries(sql: str, values: tuple[Any, ...], connection: sqlite3.Connection) -> list[Entry]:
+    """Return the entries of a query, decoded in the connection's thread."""
+    cursor = connection.execute(sql, values)
+    cursor.row_factory = event_rows.entry_of
+    return cursor.fetchall()

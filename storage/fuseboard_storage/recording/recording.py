@@ -13,8 +13,6 @@ from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable, S
 from pathlib import Path
 from typing import Any, Final, get_args
 
-import aiosqlite
-
 from fuseboard_engine.commands import VERBS
 from fuseboard_engine.events import State
 from fuseboard_engine.runtime.clock import wall_clock
@@ -29,7 +27,7 @@ from fuseboard_storage.recording.event_query import PAGE, EventFilter, EventQuer
 from fuseboard_storage.recording.metric_steps import AdapterMetrics, adapter_metrics
 from fuseboard_storage.recording.open_file import OpenFile
 from fuseboard_storage.sqlite import schema
-from fuseboard_storage.sqlite.connection import ReadingMode, connected, reading_mode
+from fuseboard_storage.sqlite.connection import ReadingMode, ThreadedConnection, connected, reading_mode
 from fuseboard_storage.sqlite.damaged_rows import text, whole_number
 from fuseboard_storage.tables import commands as command_rows
 from fuseboard_storage.tables import events as event_rows
@@ -49,7 +47,7 @@ class Recording(OpenFile):
     def __init__(
         self,
         path: Path,
-        connection: aiosqlite.Connection,
+        connection: ThreadedConnection,
         identity: tuple[int, int] | None,
         mode: ReadingMode,
         stack: contextlib.AsyncExitStack,

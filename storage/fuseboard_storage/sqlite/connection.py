@@ -2,28 +2,33 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import os
 import sqlite3
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 from pathlib import Path
-from typing import Final, NamedTuple
-
-import aiosqlite
+from typing import Any, Final, NamedTuple, TypeVar
 
 from fuseboard_storage.errors import RecordingError
 from fuseboard_storage.sqlite import file_identity
 from fuseboard_storage.sqlite.damaged_rows import readable_text
 from fuseboard_storage.sqlite.file_identity import FileId
 from fuseboard_storage.sqlite.integrity import ODDITIES
+from fuseboard_storage.sqlite.worker_thread import ThreadEnded, WorkerThread
 from fuseboard_storage.sqlite.write_lock import USE_LOCAL_DISK, without_locks
+
+T = TypeVar("T")
+
+UNREADABLE: Final = (sqlite3.Error, UnicodeDecodeError, OverflowError, MemoryError)
+"""What a query raises because of damage: names that are not UTF-8, numbers and sizes that do not fit."""
 
 BUSY_TIMEOUT: Final = 2.0
 """Seconds to wait for another connection's transaction."""
 
 
 @contextlib.asynccontextmanager
-async def connected(path: Path, mode: str) -> AsyncIterator[aiosqlite.Connection]:
+async def connected(path: Path, mode: str) -> AsyncIterator[ThreadedConnection]:
     """Connect to a recording in autocommit mode, and close the connection at the end.
 
     Args:
@@ -33,17 +38,87 @@ async def connected(path: Path, mode: str) -> AsyncIterator[aiosqlite.Connection
     Raises:
         RecordingError: The file is damaged, locked, or cannot be opened.
     """
-    uri = f"{path.as_uri()}?{mode}"
-    async with contextlib.AsyncExitStack() as stack:
+    connection = ThreadedConnection(path, mode)
+    try:
         with translate_sqlite_errors(path, "written" if mode == "mode=rw" else "read"):
-            stack.callback(file_identity.release, _held(path))
-            opening = aiosqlite.connect(uri, uri=True, isolation_level=None, timeout=BUSY_TIMEOUT)
-            connection = await stack.enter_async_context(opening)
-            connection.text_factory = readable_text
-            odd = list(await connection.execute_fetchall(ODDITIES))
+            odd = await connection.rows(ODDITIES)
         if odd:
             raise not_a_recording(path, odd[0][0])
         yield connection
+    finally:
+        await connection.close()
+
+
+class ThreadedConnection:
+    """A connection that an event loop uses through a thread of its own.
+
+    A caller that is cancelled, even while the file is opened or closed, leaves neither the thread nor the file open,
+    and the loop may be closed meanwhile: the thread finishes what it was given, and closes the file last.
+
+    Args:
+        path: The file, absolute.
+        mode: The query part of SQLite's file URI.
+    """
+
+    def __init__(self, path: Path, mode: str) -> None:
+        self._path = path
+        self._uri = f"{path.as_uri()}?{mode}"
+        self._thread = WorkerThread("fuseboard-reader")
+        self._connection: sqlite3.Connection | None = None
+        self._file: FileId | None = None
+
+    async def run(self, work: Callable[[sqlite3.Connection], T]) -> T:
+        """Return the result of work with the connection.
+
+        Raises:
+            ThreadEnded: The connection was closed.
+        """
+        return await self._thread.run(lambda: work(self._connection or self._open()))
+
+    async def rows(self, sql: str, values: Iterable[Any] = ()) -> list[tuple[Any, ...]]:
+        """Return the rows of a query. Raises as `run` does."""
+        parameters = tuple(values)
+        return await self.run(lambda connection: connection.execute(sql, parameters).fetchall())
+
+    async def close(self) -> None:
+        """Let the queries that wait end, then close the file. A second call does nothing."""
+        closed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        with contextlib.suppress(ThreadEnded):
+            self._thread.submit(lambda: self._close(closed))
+            self._thread.end_later()
+            await closed
+
+    def _open(self) -> sqlite3.Connection:
+        with contextlib.suppress(OSError):  # SQLite says what is wrong
+            self._file = file_identity.hold(self._path)
+        try:
+            connection = sqlite3.connect(self._uri, uri=True, isolation_level=None, timeout=BUSY_TIMEOUT)
+        except BaseException:
+            self._release()
+            raise
+        connection.text_factory = readable_text
+        self._connection = connection
+        return connection
+
+    def _close(self, closed: asyncio.Future[None]) -> None:
+        connection, self._connection = self._connection, None
+        try:
+            if connection is not None:
+                with contextlib.suppress(sqlite3.Error):
+                    connection.close()
+            self._release()
+        finally:
+            with contextlib.suppress(RuntimeError):  # that loop is closed, so nothing waits there
+                closed.get_loop().call_soon_threadsafe(_settle, closed)
+
+    def _release(self) -> None:
+        file, self._file = self._file, None
+        file_identity.release(file)
+
+
+def _settle(closed: asyncio.Future[None]) -> None:
+    if not closed.done():  # the caller was cancelled
+        closed.set_result(None)
 
 
 def not_a_recording(path: Path, odd: str) -> RecordingError:
@@ -89,13 +164,6 @@ def _state_of(path: Path) -> tuple[int, int] | None:
     return found.st_mtime_ns, found.st_size
 
 
-def _held(path: Path) -> FileId | None:
-    try:
-        return file_identity.hold(path)
-    except OSError:
-        return None  # SQLite says what is wrong
-
-
 @contextlib.contextmanager
 def translate_sqlite_errors(path: Path, done: str = "read") -> Iterator[None]:
     """Raise `RecordingError` in place of SQLite's errors. `done` is the participle for "cannot be ..."."""
@@ -109,9 +177,12 @@ def translate_sqlite_errors(path: Path, done: str = "read") -> Iterator[None]:
         raise _closed(path) from None
     except UnicodeDecodeError:  # raised for SQLite's own message, which quotes a damaged schema
         raise damaged(path, "malformed database schema") from None
-    except sqlite3.DatabaseError as error:
+    except MemoryError:
+        raise damaged(path, "it holds a value that is larger than the memory") from None
+    except sqlite3.Error as error:
         # A new file may have received the inode of a deleted recording, and so have passed for a recording.
-        foreign = ", or not a recording" if error.sqlite_errorcode == sqlite3.SQLITE_NOTADB else ""
+        code = getattr(error, "sqlite_errorcode", 0)  # Python's own errors have none
+        foreign = ", or not a recording" if code == sqlite3.SQLITE_NOTADB else ""
         raise damaged(path, str(error), foreign) from None
 
 
@@ -121,7 +192,7 @@ def translate_query_errors(path: Path) -> Iterator[None]:
     with translate_sqlite_errors(path):
         try:
             yield
-        except ValueError:  # raised by aiosqlite when its connection is closed
+        except ThreadEnded:
             raise _closed(path) from None
 
 

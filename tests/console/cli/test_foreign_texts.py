@@ -70,7 +70,7 @@ PATHS = (
 @pytest.fixture(scope="module")
 def hostile(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A recording with hostile texts, in a file with a hostile name."""
-    return record_texts(tmp_path_factory.mktemp("hostile") / "a\x1b[31m\n\u202eFORGED.db", [CONTROLS, LONG])
+    return record_texts(tmp_path_factory.mktemp("hostile") / "a\x1b[31m\n\u202eFORGED.db", [CONTROLS], LONG)
 
 
 @pytest.fixture(scope="module", params=["every field", *WITH_SECRETS])

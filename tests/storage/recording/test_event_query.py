@@ -201,7 +201,7 @@ async def test_no_query_scans_all_events(large: Path, wanted: dict[str, Any], ne
     statements: list[str] = []
     async with Recording.open(large) as recording:
         await recording.events(limit=1)
-        await recording._connection.set_trace_callback(statements.append)
+        await recording._connection.run(lambda c: c.set_trace_callback(statements.append))
         await recording.events(**{"limit": 5, **wanted, "newest_first": newest_first})
     with closing(sqlite3.connect(large)) as file:
         for sql in statements:

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
 import sqlite3
+import threading
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from fuseboard_storage.errors import RecordingError
 from fuseboard_storage.recording.recording import Recording
-from fuseboard_storage.sqlite import schema
+from fuseboard_storage.sqlite import connection, schema
+from support.waiting import PATIENCE, until
 
 
 def blocked(path: Path) -> Path:
@@ -69,3 +73,68 @@ async def test_a_damaged_page_is_reported_when_it_is_read(tmp_path: Path) -> Non
             file.write(b"\0garbage" * (path.stat().st_size // 8 - 13))
         with pytest.raises(RecordingError, match=r"a\.db is damaged: "):
             await recording.entries()
+
+
+class SlowOpening:
+    """Opens files only once `go_on` is set, and counts the connections that are open."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.began, self.go_on = threading.Event(), threading.Event()
+        self.open = 0
+        real = sqlite3.connect
+
+        class Counting(sqlite3.Connection):
+            def close(counting) -> None:
+                self.open -= 1
+                super().close()
+
+        def connect(*arguments: Any, **options: Any) -> sqlite3.Connection:
+            self.began.set()
+            assert self.go_on.wait(PATIENCE)
+            self.open += 1
+            return real(*arguments, factory=Counting, **options)
+
+        monkeypatch.setattr(connection.sqlite3, "connect", connect)
+
+
+@pytest.mark.parametrize("waits_for", ["the file is opened", "a query", "the file is closed"])
+def test_a_loop_that_is_closed_meanwhile_leaves_neither_a_thread_nor_an_open_file(
+    waits_for: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "a.db"
+    schema.connect(path).close()
+    opening = SlowOpening(monkeypatch)
+    before = set(threading.enumerate())
+    blocking, asked = threading.Event(), threading.Event()
+
+    async def read() -> None:
+        async with connection.connected(path, "mode=ro") as opened:
+            if waits_for == "a query":
+                await opened.run(lambda c: (asked.set(), blocking.wait(PATIENCE)))
+            if waits_for == "the file is closed":
+                query = asyncio.ensure_future(opened.run(lambda c: (asked.set(), blocking.wait(PATIENCE))))
+                await asyncio.to_thread(asked.wait)
+                query.cancel()
+
+    async def leave() -> None:
+        """Give up after the reader has begun to wait, without waiting for its end."""
+        reader = asyncio.ensure_future(read())
+        if waits_for == "the file is opened":
+            await asyncio.to_thread(opening.began.wait)
+        else:
+            opening.go_on.set()
+            await asyncio.to_thread(asked.wait)
+        reader.cancel()
+        for _ in range(5):
+            await asyncio.sleep(0)
+
+    loop = asyncio.new_event_loop()
+    loop.run_until_complete(leave())
+    for task in asyncio.all_tasks(loop):
+        task._log_destroy_pending = False  # type: ignore[attr-defined]
+    loop.run_until_complete(loop.shutdown_default_executor())
+    loop.close()
+    opening.go_on.set()
+    blocking.set()
+    until(lambda: not set(threading.enumerate()) - before)  # pytest fails if one of them raised
+    assert opening.open == 0
