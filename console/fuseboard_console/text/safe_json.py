@@ -30,8 +30,10 @@ def _safe(value: Any, as_is: Container[str]) -> Any:
         return value if math.isfinite(value) else None
     if isinstance(value, list | tuple):
         return [_safe(item, as_is) for item in value]
-    if not isinstance(value, dict):
+    if value is None or isinstance(value, int):
         return value
+    if not isinstance(value, dict):
+        return hide_secrets(str(value))  # a damaged file may hold anything
     shown: dict[str, Any] = {}
     for key, item in value.items():
         name = str(key)

@@ -15,7 +15,7 @@ from fuseboard_storage.board.rows import InstanceRow
 from fuseboard_storage.errors import RecordingError
 from fuseboard_storage.sqlite import schema
 from fuseboard_storage.sqlite.connection import not_a_recording, reading_mode, translate_sqlite_errors
-from fuseboard_storage.sqlite.damaged_rows import readable_text
+from fuseboard_storage.sqlite.damaged_rows import readable_text, text, whole_number
 from fuseboard_storage.sqlite.integrity import ODDITIES, is_damage
 from fuseboard_storage.tables.instances import mark_dead
 
@@ -82,9 +82,9 @@ def live_engines(connection: sqlite3.Connection, now: int) -> list[InstanceRow]:
     """Return the engines that write the recording at `now` (UTC microseconds)."""
     rows = []
     sql = "SELECT id, name, host, pid, started_at, heartbeat_at FROM instances WHERE ended_at IS NULL"
-    for *first, heartbeat_at in connection.execute(sql):
-        row = InstanceRow(*first)
-        row.heartbeat_at = heartbeat_at
+    for id, name, host, pid, started_at, heartbeat_at in connection.execute(sql):
+        row = InstanceRow(whole_number(id), text(name), text(host), whole_number(pid), whole_number(started_at))
+        row.heartbeat_at = whole_number(heartbeat_at)
         rows.append(row)
     mark_dead(rows, now)
     return [row for row in rows if presence(row, now) == "live"]

@@ -11,6 +11,7 @@ from typing import Any, Final
 from fuseboard_engine.runtime.clock import wall_clock
 from fuseboard_storage.board.metrics import SECOND
 from fuseboard_storage.maintenance.access import live_engines, reading, size_of, version_of
+from fuseboard_storage.sqlite.damaged_rows import whole_number
 from fuseboard_storage.sqlite.integrity import TEMPLATES_SINCE, can_shrink, pragma, used_bytes
 from fuseboard_storage.tables.events import table_of
 
@@ -148,8 +149,8 @@ def _other_tiers(connection: sqlite3.Connection) -> list[Tier]:
     sql = "SELECT resolution, count(*), min(at), max(at) FROM metrics GROUP BY resolution ORDER BY resolution"
     names = {1: "1 s", 10: "10 s", 60: "1 min", 3600: "1 h"}
     found = [
-        Tier(f"metrics of {names.get(resolution, f'{resolution} s')}", *rest)
-        for resolution, *rest in connection.execute(sql)
+        Tier(f"metrics of {names.get(resolution, f'{resolution} s')}", rows, _time(first), _time(last))
+        for resolution, rows, first, last in connection.execute(sql)
     ]
     there = {name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
     for name, table, at in (
@@ -159,9 +160,10 @@ def _other_tiers(connection: sqlite3.Connection) -> list[Tier]:
         ("keyframes", "keyframes", "at"),
     ):
         if table in there:
-            row = connection.execute(f"SELECT count(*), min({at}), max({at}) FROM {table}").fetchone()
-            if row[0]:
-                found.append(Tier(name, *row))
+            sql = f"SELECT count(*), min({at}), max({at}) FROM {table}"
+            rows, first, last = connection.execute(sql).fetchone()
+            if rows:
+                found.append(Tier(name, rows, _time(first), _time(last)))
     return found
 
 
@@ -169,12 +171,12 @@ def _written_per_day(connection: sqlite3.Connection, version: int) -> tuple[floa
     """Return how many events and how many notable ones are written in a day, at the rate of the last recorded hour."""
     name = table_of(version).name
     last = connection.execute(f"SELECT seq, at FROM {name} ORDER BY seq DESC LIMIT 1").fetchone()
-    if last is None:
+    if last is None or _time(last[1]) is None:
         return None, None
     sql = "SELECT seq, at FROM keyframes WHERE at <= ? ORDER BY at DESC, seq DESC LIMIT 1"
-    first = connection.execute(sql, (last[1] - _HOUR,)).fetchone()
+    first = connection.execute(sql, (max(last[1] - _HOUR, -(2**63)),)).fetchone()
     first = first or connection.execute(f"SELECT seq, at FROM {name} ORDER BY seq LIMIT 1").fetchone()
-    elapsed = last[1] - first[1]
+    elapsed = last[1] - whole_number(first[1])
     if elapsed < _SHORTEST:
         return None, None
     written = (last[0] - first[0]) * DAY / elapsed
@@ -199,4 +201,9 @@ def _bytes_by_part(connection: sqlite3.Connection) -> dict[str, int]:
 
 def _number(connection: sqlite3.Connection, sql: str, values: tuple[Any, ...] = ()) -> int:
     row = connection.execute(sql, values).fetchone()
-    return 0 if row is None else int(row[0] or 0)
+    return 0 if row is None else whole_number(row[0])
+
+
+def _time(value: Any) -> int | None:
+    """Return a time in a column; None if there is none, or it is damaged."""
+    return value if type(value) is int else None

@@ -226,7 +226,7 @@ class FileWriter:
             # Less and less often. Events are written meanwhile: they need no maintenance.
             self._maintenance_at = now + self._maintenance_pause
             self._maintenance_pause = min(RETENTION, 2 * self._maintenance_pause)
-            if not isinstance(error, sqlite3.Error) or error.sqlite_errorcode not in TRANSIENT:
+            if not isinstance(error, sqlite3.Error) or getattr(error, "sqlite_errorcode", 0) not in TRANSIENT:
                 raise
             return False
         self._maintenance_pause = FIRST_PAUSE

@@ -14,7 +14,12 @@ from typing import Any, Final, NamedTuple
 
 from fuseboard_storage.errors import RecordingError
 from fuseboard_storage.sqlite import schema
-from fuseboard_storage.sqlite.connection import not_a_recording, reading_mode, translate_sqlite_errors
+from fuseboard_storage.sqlite.connection import (
+    UNREADABLE,
+    not_a_recording,
+    reading_mode,
+    translate_sqlite_errors,
+)
 from fuseboard_storage.sqlite.damaged_rows import readable_text
 from fuseboard_storage.sqlite.integrity import ODDITIES, TEMPLATES_SINCE, is_damage
 
@@ -137,7 +142,7 @@ def _columns_in_both(source: sqlite3.Connection, new: sqlite3.Connection, table:
     sql = f"PRAGMA table_info({table})"
     try:
         there = {row[1] for row in source.execute(sql)}
-    except sqlite3.DatabaseError as error:
+    except UNREADABLE as error:
         _raise_if_interrupted(error)
         return []
     return [row[1] for row in new.execute(sql) if row[1] in there]
@@ -191,7 +196,7 @@ def _keyed(source: sqlite3.Connection, table: str, names: str, gaps: list[str]) 
         cursor, error = source.cursor(), ""
         try:
             cursor.execute(f"SELECT {names} FROM {table} ORDER BY {order}")
-        except sqlite3.DatabaseError as problem:
+        except UNREADABLE as problem:
             _raise_if_interrupted(problem)
             error = str(problem)
         while not error:
@@ -203,9 +208,9 @@ def _keyed(source: sqlite3.Connection, table: str, names: str, gaps: list[str]) 
         gaps.append(error)
 
 
-def _raise_if_interrupted(error: sqlite3.DatabaseError) -> None:
+def _raise_if_interrupted(error: BaseException) -> None:
     """Raise `KeyboardInterrupt` if it is what ended a statement: SQLite replaces what its progress handler raises."""
-    if error.sqlite_errorcode == sqlite3.SQLITE_INTERRUPT:
+    if getattr(error, "sqlite_errorcode", 0) == sqlite3.SQLITE_INTERRUPT:
         raise KeyboardInterrupt from None
 
 
@@ -213,7 +218,7 @@ def _read(source: sqlite3.Connection, sql: str, values: Row) -> tuple[list[Row],
     """Return the rows of a query up to the first that cannot be read, and the error; empty if there was none."""
     try:
         cursor = source.execute(sql, values)
-    except sqlite3.DatabaseError as error:
+    except UNREADABLE as error:
         _raise_if_interrupted(error)
         return [], str(error)
     return _fetch(cursor)
@@ -224,7 +229,7 @@ def _fetch(cursor: sqlite3.Cursor) -> tuple[list[Row], str]:
     try:
         while len(part) < _PART and (row := cursor.fetchone()) is not None:
             part.append(row)
-    except sqlite3.DatabaseError as error:
+    except UNREADABLE as error:
         _raise_if_interrupted(error)
         return part, str(error)
     return part, ""

@@ -464,7 +464,7 @@ def _reunite(name: str, real: str, left: MissingFiles) -> None:
         connection.execute("PRAGMA locking_mode = EXCLUSIVE")
         connection.execute("PRAGMA journal_mode = DELETE")
     except sqlite3.OperationalError as error:
-        if error.sqlite_errorcode != sqlite3.SQLITE_BUSY or time.monotonic() - left.at < REUNITE_SECONDS:
+        if getattr(error, "sqlite_errorcode", 0) != sqlite3.SQLITE_BUSY or time.monotonic() - left.at < REUNITE_SECONDS:
             raise
         target = moves.rename_aside(real, f"{left.why}, and other programs keep it open")
         log.error("Other programs keep %s open, which %s. It is now %s; a new one starts.", name, left.why, target)

@@ -56,7 +56,8 @@ def run_in_current_file(
                 raise
         except sqlite3.OperationalError as error:
             # Another connection of this process may still have a file open that is no longer at its path.
-            waiting = error.sqlite_errorcode == sqlite3.SQLITE_BUSY and str(path) in file_identity.missing
+            busy = getattr(error, "sqlite_errorcode", 0) == sqlite3.SQLITE_BUSY
+            waiting = busy and str(path) in file_identity.missing
             if not waiting or time.monotonic() >= end or not may_wait():
                 raise
             disconnect()

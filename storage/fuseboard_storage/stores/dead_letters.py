@@ -36,6 +36,7 @@ from fuseboard_engine.error_text.safe_logging import get_logger
 from fuseboard_engine.events import CommandDone, DeadLetterChanged, Event
 from fuseboard_engine.runtime.forks import call_after_fork
 from fuseboard_storage.sqlite import schema
+from fuseboard_storage.sqlite.damaged_rows import text, whole_number
 from fuseboard_storage.stores.dead_letter_worker import NO_INSTANCE, DeadLetterWorker
 from fuseboard_storage.tables import dead_letters as letters
 from fuseboard_storage.tables import events
@@ -345,4 +346,7 @@ def _statistics(connection: sqlite3.Connection, now: int, capacity: int) -> Dead
     )
     by_category = connection.execute("SELECT category, count(*) FROM dead_letters GROUP BY category")
     totals = connection.execute("SELECT name, total FROM dead_letter_totals")
-    return statistics(dict(by_status.fetchall()), dict(by_category.fetchall()), dict(totals.fetchall()), capacity)
+    statuses, categories, sums = (
+        {text(name): whole_number(count) for name, count in rows} for rows in (by_status, by_category, totals)
+    )
+    return statistics(statuses, categories, sums, capacity)
