@@ -74,6 +74,7 @@ class MemoryWriter:
 
     certain = True
     alone = False
+    held = 0.0
 
     def __init__(self, contents: Contents, engine: Describable) -> None:
         self.gate = threading.Lock()

@@ -55,6 +55,10 @@ class EngineWriter(Protocol):
     def alone(self) -> bool:
         """Whether no other engine writes to the store, so that batches may follow each other without a pause."""
 
+    @property
+    def held(self) -> float:
+        """The seconds for which the last batch kept other engines from writing; 0 in a store where none waits."""
+
     def open(self) -> None:
         """Connect to the store, if that is not done, and register the engine as a new instance, if it is not.
 

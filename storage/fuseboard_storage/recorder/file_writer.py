@@ -25,7 +25,7 @@ from fuseboard_storage.sqlite.integrity import is_damage
 from fuseboard_storage.sqlite.write_lock import LockingConnection, transaction
 from fuseboard_storage.tables import commands, events, instances, keyframes, marks, metrics
 from fuseboard_storage.tables.event_batches import Prepared
-from fuseboard_storage.tables.keyframes import SLICE, KeyframeMaker
+from fuseboard_storage.tables.keyframes import EVERY, LARGE_SLICE, SLICE, KeyframeMaker
 
 RETENTION_SHARE: Final = 4  # while many events wait, retention pauses for this many times as long as its last slice
 
@@ -59,6 +59,7 @@ class FileWriter:
         self._pruner = InstancePruner()
         self._pace = KeyframePace()
         self._alone = True
+        self._held = 0.0
         self._maintains = False  # whether this engine maintains the file for all
         self._maintained = False  # whether it has done so since it became the one
         self._full = False  # whether there was no room for events the last time
@@ -84,6 +85,11 @@ class FileWriter:
     def alone(self) -> bool:
         """Whether no other engine writes to the file."""
         return self._alone
+
+    @property
+    def held(self) -> float:
+        """The seconds for which the last batch kept the file locked."""
+        return self._held
 
     def open(self) -> None:
         """Open the file at the path if it is not open yet or was replaced, and register the engine in a new file."""
@@ -145,6 +151,7 @@ class FileWriter:
                 self._catch_up()
                 connection.execute("PRAGMA busy_timeout = 20")
             with self._session.writing():
+                began = time.monotonic()
                 maker = self._session.keyframes
                 if maker is not None:
                     maker.store()
@@ -156,6 +163,7 @@ class FileWriter:
                     metrics.add(connection, instance, spans)
                 if batch.heartbeat is not None:
                     self._beat(connection, instance, batch.heartbeat, ends=batch.ends)
+            self._held = time.monotonic() - began
             if maker is not None:
                 maker.stored()
 
@@ -213,7 +221,8 @@ class FileWriter:
                 return False
             behind = self._fold(maker, spent, calm=calm)
             if (calm or self._full) and maker.has_made and writable:
-                maker.store()
+                with transaction(connection):
+                    maker.store()
                 maker.stored()
             if writable and self._is_retention_due(now, calm=calm and behind < SLICE):
                 if behind < SLICE:
@@ -241,8 +250,9 @@ class FileWriter:
         began = time.monotonic()
         seconds = self._pace.seconds(behind, wrote)
         while behind >= SLICE and (calm or time.monotonic() - began < seconds):
-            maker.fold()
-            behind, calm = behind - SLICE, False
+            most = LARGE_SLICE if behind >= EVERY else SLICE
+            maker.fold(most)
+            behind, calm = behind - most, False
         return behind
 
     def _is_retention_due(self, now: float, *, calm: bool) -> bool:

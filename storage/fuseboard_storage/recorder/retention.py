@@ -13,6 +13,7 @@ from fuseboard_storage.board.board import Entry
 from fuseboard_storage.board.metrics import SECOND
 from fuseboard_storage.board.route_counts import BARRIERS, RouteCounter
 from fuseboard_storage.sqlite.integrity import can_shrink, pragma, release_pages, used_bytes
+from fuseboard_storage.sqlite.write_lock import LockingConnection, begin
 from fuseboard_storage.tables import event_templates, events, instances, marks, metrics
 from fuseboard_storage.tables.keyframes import EVERY, FORMAT, NEWEST
 from fuseboard_storage.tables.storable import stored_name
@@ -94,7 +95,10 @@ def apply_retention(
     Raises:
         sqlite3.Error: The file could not be written; nothing was changed.
     """
-    connection.execute("BEGIN IMMEDIATE")
+    if isinstance(connection, LockingConnection):
+        begin(connection)
+    else:
+        connection.execute("BEGIN IMMEDIATE")
     try:
         written = marks.advance(connection, now)
         more = _count_ordinary(connection, policy, written, folded) + _roll_up(connection, policy, written) > 0

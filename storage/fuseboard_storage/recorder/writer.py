@@ -27,8 +27,8 @@ from fuseboard_storage.recorder.sampler import Sampler
 
 log = get_logger("fuseboard.recorder")
 
-BATCH: Final = 5_000  # the maximum number of events in one transaction
-FEWEST: Final = 250  # the same, at least, if they take longer than `TRANSACTION`
+BATCH: Final = 4_096  # the maximum number of events in one transaction
+FEWEST: Final = 256  # the same, at least, if they take longer than `TRANSACTION`
 HOLD_BATCH: Final = 1_000  # the same while keyframes are far behind, so that all processes have a share of the room
 CALM: Final = 500  # with fewer events waiting than this, maintenance delays nothing
 
@@ -343,7 +343,6 @@ class Writer:
             spans = _counts_besides(kept, written, batch.spans)
         beat = Heartbeat(self._engine.wall(), self._buffer.dropped) if heartbeat else None
         whole = EventBatch(kept, spans, beat, self._next_number())
-        began = time.monotonic()
         try:
             self._store.append(whole)
         except InDoubt:
@@ -353,8 +352,8 @@ class Writer:
         self._counter = counter
         self.written += len(written)
         if len(batch.items) == self._batch:
-            took = time.monotonic() - began
-            self._batch = min(BATCH, max(FEWEST, int(len(batch.items) * TRANSACTION / max(took, 1e-6))))
+            most = min(BATCH, max(FEWEST, int(len(batch.items) * TRANSACTION / max(self._store.held, 1e-6))))
+            self._batch = 1 << most.bit_length() - 1  # so that few statements insert them; see `events.insert`
 
     def _next_number(self) -> int:
         if not self._store.certain:

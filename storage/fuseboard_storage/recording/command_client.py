@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import sqlite3
+import time
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 
@@ -14,11 +15,19 @@ from fuseboard_storage.backend.values import Target
 from fuseboard_storage.errors import RecordingError
 from fuseboard_storage.sqlite import schema
 from fuseboard_storage.sqlite.connection import connected, translate_sqlite_errors
+from fuseboard_storage.sqlite.write_lock import is_busy
 from fuseboard_storage.tables import commands
 from fuseboard_storage.tables.storable import stored_name
 
 STARTS = "SELECT id, started_at FROM instances WHERE id IN (SELECT value FROM json_each(?))"
 """Selects the start times of instances, which distinguish them from the instances of another file."""
+
+
+BUSY_SECONDS: Final = 5.0
+"""Seconds to wait for engines that write."""
+
+ASK_FOR: Final = 8
+"""Milliseconds for which SQLite itself waits at a time: it asks after 1, 3 and 8 of them."""
 
 
 def check_not_replaced(path: Path, identity: tuple[int, int] | None) -> None:
@@ -37,6 +46,24 @@ def _replaced(path: Path) -> RecordingError:
 def ids_json(ids: Iterable[int | None]) -> str:
     """Return the distinct ids, without None, as a JSON array for `json_each`."""
     return msgspec.json.encode(sorted({id for id in ids if id is not None})).decode()
+
+
+def _begin(connection: sqlite3.Connection) -> None:
+    """Begin a transaction that writes.
+
+    SQLite itself asks less and less often whether the file is free, and many engines at full speed leave it free for a
+    moment only.
+    """
+    end = time.monotonic() + BUSY_SECONDS
+    connection.execute(f"PRAGMA busy_timeout = {ASK_FOR}")
+    while True:
+        try:
+            connection.execute("BEGIN IMMEDIATE")
+        except sqlite3.OperationalError as error:
+            if not is_busy(error) or time.monotonic() >= end:
+                raise
+        else:
+            return
 
 
 async def post_commands(
@@ -79,7 +106,7 @@ async def post_commands(
     ids = ids_json(instance for instance, _ in targets)
 
     def insert(connection: sqlite3.Connection) -> int:
-        connection.execute("BEGIN IMMEDIATE")
+        _begin(connection)
         found: dict[int, int] = dict(connection.execute(STARTS, (ids,)))
         check_not_replaced(path, identity)
         if found != starts:

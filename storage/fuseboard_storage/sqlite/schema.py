@@ -21,7 +21,7 @@ from fuseboard_storage.sqlite import file_identity, moves
 from fuseboard_storage.sqlite.file_identity import APPLICATION_ID, FileId, MissingFiles, RecordingReplaced
 from fuseboard_storage.sqlite.integrity import find_damage, refuse_oddities
 from fuseboard_storage.sqlite.kept_copy import keep_copy
-from fuseboard_storage.sqlite.write_lock import USE_LOCAL_DISK, LockingConnection, without_locks
+from fuseboard_storage.sqlite.write_lock import STEPS, USE_LOCAL_DISK, LockingConnection, without_locks
 
 log = get_logger("fuseboard.recorder")
 
@@ -239,9 +239,6 @@ VERSION = len(MIGRATIONS)
 
 MAX_DEATHS = 3
 """The number of processes in a row that ended during a retry or a run, after which only an operator starts it again."""
-
-PATIENCE_STEP = 0.05
-"""Seconds for which SQLite itself waits for another writer. `hurry` of a connection shortens its wait."""
 
 REUNITE_SECONDS = 2.0
 """Seconds to wait for the other connections to a file whose WAL has vanished, before the file is moved aside."""
@@ -490,9 +487,9 @@ def _opened(name: str, busy_timeout: float, version: int | None) -> LockingConne
         connection.execute("PRAGMA journal_size_limit = 67108864")
         connection.execute("SELECT 1 FROM sqlite_master LIMIT 1").fetchone()  # opens the WAL
         connection.pin()
-        if busy_timeout > PATIENCE_STEP:
-            connection.execute(f"PRAGMA busy_timeout = {PATIENCE_STEP * 1000:.0f}")
-            connection.patience = busy_timeout - PATIENCE_STEP
+        if busy_timeout * 1000 > STEPS[0.0]:
+            connection.execute(f"PRAGMA busy_timeout = {STEPS[0.0]}")
+            connection.patience = busy_timeout - STEPS[0.0] / 1000
     except BaseException as error:
         connection.close()
         if isinstance(error, sqlite3.OperationalError) and "readonly" in str(error):

@@ -31,6 +31,9 @@ LOCK_TIMEOUT: Final = 0.01  # seconds to wait for the lock: longer than a commit
 SHORT_SECONDS: Final = 0.001
 """Seconds for which a transaction may be open before the files are checked again, ahead of the commit."""
 
+STEPS: Final = {0.0: 20, 0.1: 8, 0.4: 3}
+"""Milliseconds that SQLite itself waits for another writer at a time, by the seconds that were waited before."""
+
 LEAVE_TIMEOUT: Final = 200  # milliseconds to wait for other connections to a file that is no longer at its path
 
 _NO_LOCKS: Final = (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP, errno.EINVAL)
@@ -77,6 +80,8 @@ class LockingConnection(sqlite3.Connection):
         self.identity: Identity | None = None
         self.patience = 0.0
         """Seconds for which `transaction` waits for another writer, on top of the busy timeout."""
+        self.waits_since: float | None = None
+        """Since when it has been waiting for another writer, in monotonic seconds; None: it is not."""
         self.hurry = threading.Event()
         """Set when the connection should wait no longer than its busy timeout."""
         self._wal = f"{self.real}-wal"
@@ -255,7 +260,7 @@ def transaction(connection: LockingConnection) -> Iterator[None]:
     try:
         connection.check()
         began = time.monotonic()
-        _begin(connection)
+        begin(connection)
         try:
             yield
             if time.monotonic() - began >= SHORT_SECONDS:
@@ -272,17 +277,44 @@ def transaction(connection: LockingConnection) -> Iterator[None]:
             connection.write_lock.release()
 
 
-def _begin(connection: LockingConnection) -> None:
-    """Begin to write. Wait for another writer as long as the connection may, but only shortly if it is to hurry."""
-    end = time.monotonic() + connection.patience
+def begin(connection: LockingConnection) -> None:
+    """Begin a transaction that writes.
+
+    Wait for another writer as long as the connection may, but only shortly if it is to hurry. The file goes to the
+    writer that asks first once it is free. The longer one has waited, the more often it asks, so that of many writers
+    at full speed none waits for long. SQLite asks less and less often instead.
+    """
+    began = time.monotonic()
+    if connection.waits_since is not None and connection.patience:
+        _ask_more_often(connection, began)
     while True:
         try:
             connection.execute("BEGIN IMMEDIATE")
-            return
         except sqlite3.OperationalError as error:
-            busy = getattr(error, "sqlite_errorcode", 0) & 0xFF == sqlite3.SQLITE_BUSY
-            if not busy or time.monotonic() >= end or connection.hurry.is_set():
+            now, busy = time.monotonic(), is_busy(error)
+            if busy and connection.waits_since is None:
+                connection.waits_since = began
+            if not busy or now >= began + connection.patience or connection.hurry.is_set():
                 raise
+            _ask_more_often(connection, now)
+        else:
+            if connection.waits_since is not None:
+                connection.waits_since = None
+                if connection.patience:
+                    connection.execute(f"PRAGMA busy_timeout = {STEPS[0.0]}")
+            return
+
+
+def is_busy(error: sqlite3.Error) -> bool:
+    """Return whether SQLite failed because another connection writes to the file."""
+    return getattr(error, "sqlite_errorcode", 0) & 0xFF == sqlite3.SQLITE_BUSY
+
+
+def _ask_more_often(connection: LockingConnection, now: float) -> None:
+    """Set for how long SQLite waits at a time. It asks after 1, 3, 8 and 18 milliseconds, and at the end."""
+    waited = now - (connection.waits_since or now)
+    step = next(step for seconds, step in reversed(STEPS.items()) if waited >= seconds)
+    connection.execute(f"PRAGMA busy_timeout = {step}")
 
 
 def _after_fork() -> None:

@@ -31,7 +31,7 @@ from fuseboard_storage.tables.storable import storable, stored_name
 
 _encode: Final = msgspec.json.Encoder().encode
 
-CHUNK: Final = 1_024
+CHUNK: Final = 2_048
 """Rows per statement at most; a power of two, as all its parts are."""
 
 _PLAIN: Final = 1e6  # seconds; an event with a longer time is not plain

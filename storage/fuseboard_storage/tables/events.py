@@ -43,7 +43,7 @@ def insert(
 ) -> None:
     """Append events to a recording, within the transaction that is open.
 
-    One statement inserts up to a thousand rows. The driver releases the interpreter lock once per statement, and a busy
+    One statement inserts up to two thousand rows. The driver releases the interpreter lock once for each, and a busy
     thread of the application then keeps it for some milliseconds, in which the file stays locked for other processes.
 
     Args:

@@ -58,6 +58,10 @@ EVERY: Final = 5_000
 SLICE: Final = 250
 """The number of events folded at a time: few enough not to delay the application's own threads."""
 
+LARGE_SLICE: Final = 2_000
+"""The number of events folded at a time while many are left: for each slice, a busy application's thread is waited for
+once or twice."""
+
 MAX_BYTES: Final = 32_000_000
 """The size of a Board that is unfolded, or stored. Without a keyframe, all events are folded."""
 
@@ -415,15 +419,15 @@ class KeyframeMaker:
         self.stored()
         return more or self._forgotten != before
 
-    def fold(self) -> bool:
-        """Fold one slice of events, and make a keyframe if one is due; see `store`. Return whether there may be more.
+    def fold(self, most: int = SLICE) -> bool:
+        """Fold up to `most` events, and make a keyframe if one is due; see `store`. Return whether there may be more.
 
         Raises:
             sqlite3.Error: The file could not be read; the next call continues from here.
         """
-        rows = events.undecoded_after(self._connection, self._board.seq, SLICE)
+        rows = events.undecoded_after(self._connection, self._board.seq, most)
         if rows is None:
-            entries = events.after(self._connection, self._board.seq, SLICE)
+            entries = events.after(self._connection, self._board.seq, most)
             for entry in entries:
                 self._apply(entry)
         else:
@@ -431,7 +435,7 @@ class KeyframeMaker:
         last = self._last if self._made is None else self._made[0]
         if self._board.seq - last >= min(self._due, MOST_BETWEEN):
             self._make()
-        return len(entries if rows is None else rows) == SLICE
+        return len(entries if rows is None else rows) == most
 
     def _apply_rows(self, rows: list[events.UndecodedRow]) -> None:
         """Fold rows. The events of ordinary routes, which most are, are decoded only when a keyframe needs them."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import Any, Final
 
 import msgspec
@@ -61,7 +62,7 @@ async def read(
     return [span_of(row) for row in await query(sql, (since, until, adapter))]
 
 
-_CHUNKS: Final = (100, 10, 1)  # rows per statement
+_CHUNK: Final = 1_000  # rows per statement at most
 _WIDTH: Final = 2 + len(COLUMNS.split(","))
 
 _STORED: Final = f"""SELECT json_group_array(json_array({COLUMNS})) FROM metrics
@@ -86,11 +87,9 @@ def add(connection: sqlite3.Connection, instance: int, spans: Spans, resolution:
             counts = map(_limited, (span.calls, span.successes, span.failures, span.timeouts, span.rejections))
             texts = histograms.encode(span.latency), histograms.encode(span.first_item)
             values += (resolution, instance, at, adapter, *counts, *texts)
-    start, left = 0, len(values) // _WIDTH
-    for size in _CHUNKS:
-        while left >= size:
-            connection.execute(_upsert(size), values[start : start + size * _WIDTH])
-            start, left = start + size * _WIDTH, left - size
+    for start in range(0, len(values), _CHUNK * _WIDTH):
+        part = values[start : start + _CHUNK * _WIDTH]
+        connection.execute(_upsert(len(part) // _WIDTH), part)
 
 
 def _stored(
@@ -106,6 +105,7 @@ def _stored(
         return [span_of(row) for row in connection.execute(sql, (resolution, at, instance, names)).fetchall()]
 
 
+@lru_cache(64)
 def _upsert(rows: int) -> str:
     marks = ", ".join([f"({', '.join('?' * _WIDTH)})"] * rows)
     return f"INSERT OR REPLACE INTO metrics(resolution, instance, {COLUMNS}) VALUES {marks}"

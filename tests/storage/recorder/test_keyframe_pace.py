@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 import zlib
+from collections.abc import Iterator
 from pathlib import Path
 
 import msgspec
@@ -210,9 +211,10 @@ def test_entries_are_read_past_a_damaged_row(file: sqlite3.Connection) -> None:
     assert type(found[1].event) is Event
 
 
-def test_eight_processes_at_full_speed_keep_keyframes_status_and_commands(tmp_path: Path) -> None:
-    path = tmp_path / "a.db"
-    command = [sys.executable, str(FLOOD), str(path), "1000000", "200"]
+@contextlib.contextmanager
+def flooding(path: Path, seconds: str) -> Iterator[list[subprocess.Popen[str]]]:
+    """Start eight processes that write at full speed from the same moment on."""
+    command = [sys.executable, str(FLOOD), str(path), "1000000", seconds]
     processes = [
         subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
         for _ in range(8)
@@ -225,6 +227,17 @@ def test_eight_processes_at_full_speed_keep_keyframes_status_and_commands(tmp_pa
             assert process.stdin is not None
             process.stdin.write("\n")
             process.stdin.flush()
+        yield processes
+    finally:
+        for process in processes:
+            process.kill()
+        for process in processes:
+            process.communicate()
+
+
+def test_eight_processes_at_full_speed_keep_keyframes_status_and_commands(tmp_path: Path) -> None:
+    path = tmp_path / "a.db"
+    with flooding(path, "200") as processes:
         connection = sqlite3.connect(f"file:{path}?mode=ro", uri=True)
         made: set[int] = set()
         end = time.monotonic() + 150.0
@@ -243,11 +256,19 @@ def test_eight_processes_at_full_speed_keep_keyframes_status_and_commands(tmp_pa
         until(lambda: connection.execute(sql, (command_id,)).fetchone()[0] in ("taken", "done"))
         connection.close()
         assert all(process.poll() is None for process in processes), "they still write"
-    finally:
-        for process in processes:
-            process.kill()
-        for process in processes:
-            process.communicate()
+
+
+def test_eight_processes_at_full_speed_lose_nothing_that_their_buffers_hold(tmp_path: Path) -> None:
+    path = tmp_path / "a.db"
+    with flooding(path, "0.05") as processes:
+        emitted = [int(process.stdout.readline()) for process in processes if process.stdout is not None]
+        connection = sqlite3.connect(f"file:{path}?mode=ro", uri=True)
+        sql = """SELECT count(*) FROM events WHERE kind IN ('route_finished', 'attempt_failed') GROUP BY instance"""
+        assert sorted(number for (number,) in connection.execute(sql)) == sorted(emitted)
+        sql = "SELECT instance, sum(calls) FROM metrics GROUP BY instance"
+        assert sorted(calls for _, calls in connection.execute(sql)) == sorted(emitted)
+        assert connection.execute("SELECT sum(dropped) FROM instances").fetchone() == (0,)
+        connection.close()
 
 
 async def ask_to_open(path: Path) -> int:

@@ -181,7 +181,7 @@ async def test_keyframes_that_cannot_be_made_are_reported_once_and_events_are_wr
 
     tried = []
 
-    def fold(self: KeyframeMaker) -> bool:
+    def fold(self: KeyframeMaker, most: int = 0) -> bool:
         tried.append(1)
         raise sqlite3.OperationalError("Could not decode to UTF-8 column 'body'")
 

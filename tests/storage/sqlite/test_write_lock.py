@@ -12,7 +12,7 @@ import pytest
 from fuseboard_engine.dead_letters.letter import Capacity, StoreUnavailable
 from fuseboard_storage import SqliteDeadLetters
 from fuseboard_storage.sqlite import schema
-from fuseboard_storage.sqlite.write_lock import LockingConnection, transaction
+from fuseboard_storage.sqlite.write_lock import STEPS, LockingConnection, begin, transaction
 from support.letters import letter
 from support.waiting import PATIENCE
 
@@ -65,6 +65,27 @@ def test_a_failed_transaction_is_rolled_back_and_releases_the_lock(tmp_path: Pat
         note(connection, "twice")
     assert names(connection) == []
     assert not connection.write_lock.locked()
+
+
+def test_a_writer_asks_more_often_the_longer_it_has_waited_for_other_processes(tmp_path: Path) -> None:
+    other = sqlite3.connect(tmp_path / "a.db", isolation_level=None)  # like another process: it does not share the lock
+    writer = schema.connect(tmp_path / "a.db", busy_timeout=0.5)
+    asked: list[str] = []
+    writer.set_trace_callback(asked.append)
+    other.execute("BEGIN IMMEDIATE")
+    with pytest.raises(sqlite3.OperationalError, match="locked"):
+        begin(writer)
+    waits = [int(sql.rpartition("=")[2]) for sql in asked if "busy_timeout" in sql]
+    assert waits == sorted(waits, reverse=True)
+    assert waits[-1] == min(STEPS.values())
+    assert writer.waits_since is not None, "it goes on where it was"
+    other.execute("ROLLBACK")
+    begin(writer)
+    assert writer.waits_since is None
+    assert writer.execute("PRAGMA busy_timeout").fetchone() == (STEPS[0.0],)
+    writer.execute("ROLLBACK")
+    writer.close()
+    other.close()
 
 
 async def test_every_letter_for_a_closed_store_is_refused_at_once(tmp_path: Path) -> None:
