@@ -3,6 +3,11 @@
 A round trip to another thread takes longer than a commit does. But an event loop must not wait for a disk or for
 another writer. So the loop's thread commits only while commits follow each other closely and each was fast. The worker
 thread makes the first commit of each series, and all commits while the disk is slow or another writer holds the file.
+
+An inline commit never waits for the disk itself: it appends to the WAL, which the system keeps in its memory, syncs
+nothing, and moves nothing from the WAL into the file. Only the system can delay it, where it makes writers wait for a
+disk that does not keep up. A commit that waits so long that a loop shows it makes inline commits end for an hour: at
+most one call in an hour meets such a disk. Nothing shorter than a thread's round trip could promise more.
 """
 
 from __future__ import annotations
@@ -24,6 +29,8 @@ QUICK_SECONDS: Final = 0.002  # seconds; a longer commit waited for something
 RECENT: Final = 0.05  # seconds after a fast commit during which the next one is expected to be fast too
 RUN: Final = 1_000  # inline commits in a row; the worker thread makes the next, and with it moves the WAL into the file
 THREAD_ONLY_SECONDS: Final = 5.0  # seconds for which the worker thread makes all commits after a slow inline one
+STALL_SECONDS: Final = 0.05  # seconds; a longer inline commit delayed the loop so that it shows
+THREAD_ONLY_AFTER_STALL: Final = 3_600.0  # seconds for which the worker thread makes all commits after that
 
 
 class InlineCommitter:
@@ -78,6 +85,7 @@ class InlineCommitter:
                 connection.check_committed()
         except Exception:  # the worker thread, which tries next, meets the same error and reports it
             self._last_quick_commit = float("-inf")
+            self._rest_if_slow(began)
             return None
         finally:
             if connection.in_transaction:
@@ -85,10 +93,16 @@ class InlineCommitter:
                     connection.execute("ROLLBACK")
             connection.write_lock.release()
         self._left -= 1
-        self._last_quick_commit = now = self._clock()
-        if now - began >= QUICK_SECONDS:
-            self._last_quick_commit, self._away_until = float("-inf"), now + THREAD_ONLY_SECONDS
+        self._last_quick_commit = self._clock()
+        self._rest_if_slow(began)
         return done
+
+    def _rest_if_slow(self, began: float) -> None:
+        """Leave all commits to the worker thread for some time if the inline one that ends now was slow."""
+        now = self._clock()
+        if now - began >= QUICK_SECONDS:
+            pause = THREAD_ONLY_AFTER_STALL if now - began >= STALL_SECONDS else THREAD_ONLY_SECONDS
+            self._last_quick_commit, self._away_until = float("-inf"), now + pause
 
     def close(self) -> None:
         """Close the connection. Later commits of the worker thread may open it again."""

@@ -144,10 +144,10 @@ class SqliteDeadLetters:
         """Store a letter in the loop's own thread if that need not wait; else leave it to the worker thread."""
         added = None
         try:
-            added = self._worker.write_inline(lambda c: letters.add(c, [(pending.letter, pending.room)]))
+            added = self._worker.write_inline(lambda c: letters.add_if_quick(c, pending.letter, pending.room))
             if added is not None:
                 self._inline_loop = loop
-                loop.call_soon(self._answer_inline, pending.answer, added[0])
+                loop.call_soon(self._answer_inline, pending.answer, added)
         finally:
             with self._lock:
                 if added is None:

@@ -33,6 +33,9 @@ from fuseboard_storage.sqlite.schema import MAX_DEATHS
 from fuseboard_storage.tables.safe_texts import FREE_TEXTS, safe_text_of
 from fuseboard_storage.tables.storable import escape_surrogates
 
+QUICK_CHARACTERS: Final = 64_000
+"""The longest payload of a letter whose insertion is known to be quick."""
+
 POISONED: Final = "poisoned: its worker stopped responding in three retries in a row; only an operator retries it"
 
 NEW: Final = NewLetter.__struct_fields__
@@ -91,6 +94,15 @@ SIZE: Final = """SELECT coalesce(sum(CASE name WHEN 'enqueued' THEN total WHEN '
 
 AddResult = Kept | QueueFull
 """The outcome of adding a letter: it was stored, or the queue was full."""
+
+
+def add_if_quick(connection: sqlite3.Connection, letter: NewLetter, room: Capacity) -> AddResult | None:
+    """Insert a letter as `add` does; None if that may take long, because it is large or others have to be evicted."""
+    if len(letter.payload) > QUICK_CHARACTERS:
+        return None
+    if room.evict and connection.execute(SIZE).fetchone()[0] >= room.capacity:
+        return None
+    return add(connection, [(letter, room)])[0]
 
 
 def add(connection: sqlite3.Connection, letters: Iterable[tuple[NewLetter, Capacity]]) -> list[AddResult]:

@@ -9,12 +9,22 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
-from fuseboard_engine.dead_letters.letter import LetterSelection
+from fuseboard_engine.dead_letters.letter import Capacity, LetterSelection
 from fuseboard_storage import SqliteDeadLetters
 from fuseboard_storage.sqlite import inline_commit, schema
-from fuseboard_storage.sqlite.inline_commit import QUICK_SECONDS, RECENT, RUN, THREAD_ONLY_SECONDS, InlineCommitter
+from fuseboard_storage.sqlite.inline_commit import (
+    QUICK_SECONDS,
+    RECENT,
+    RUN,
+    STALL_SECONDS,
+    THREAD_ONLY_AFTER_STALL,
+    THREAD_ONLY_SECONDS,
+    InlineCommitter,
+)
 from fuseboard_storage.sqlite.write_lock import LockingConnection
+from fuseboard_storage.tables import dead_letters as letters
 from support.letters import NOON, ROOM, letter
 
 LITTLE = QUICK_SECONDS / 10  # seconds
@@ -98,6 +108,38 @@ def test_after_a_slow_inline_commit_the_thread_makes_all_commits_for_some_second
     assert file.commit_inline()
 
 
+def test_after_an_inline_commit_that_delayed_the_loop_the_thread_makes_all_commits_for_an_hour(file: File) -> None:
+    file.open()
+    assert file.commit_inline(STALL_SECONDS)
+    file.now += THREAD_ONLY_AFTER_STALL - 3 * LITTLE
+    for _ in range(2):
+        file.commit_in_thread()
+    assert not file.commit_inline()
+    file.now += LITTLE
+    file.open()
+    assert file.commit_inline()
+
+
+def test_an_inline_commit_that_fails_after_a_delay_is_not_repeated_for_an_hour(file: File) -> None:
+    file.open()
+
+    def work(connection: sqlite3.Connection) -> None:
+        file.now += STALL_SECONDS
+        raise sqlite3.OperationalError("disk I/O error")
+
+    assert file.committer.commit(work) is None
+    file.open()
+    assert not file.commit_inline()
+
+
+def test_an_inline_commit_waits_for_no_disk(file: File) -> None:
+    file.open()
+    connection = file.committer._connection
+    assert connection is not None
+    settings = [connection.execute(f"PRAGMA {name}").fetchone()[0] for name in ("synchronous", "wal_autocheckpoint")]
+    assert settings == [1, 0]  # NORMAL: a commit in WAL mode is not synced
+
+
 def test_an_inline_commit_does_not_wait_for_another_thread(file: File) -> None:
     file.open()
     with file.thread.write_lock:
@@ -179,6 +221,26 @@ async def test_sequential_letters_are_stored_in_order_whichever_thread_commits_t
     assert ids == list(range(1, 21))
     found = await store.find(LetterSelection(), NOON)
     assert [(one.id, one.task) for one in reversed(found)] == [(n + 1, f"t{n}") for n in range(20)]
+    await store.close()
+
+
+@pytest.mark.parametrize("slow", ["a large payload", "an eviction"])
+async def test_what_may_take_long_is_committed_by_the_thread(
+    slow: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    threads = Threads(monkeypatch)
+    store = SqliteDeadLetters(tmp_path / "a.db")
+    room = Capacity(4, True) if slow == "an eviction" else ROOM
+    for number in range(4):
+        await store.add(letter(f"t{number}"), room)
+    await store.change("discard", LetterSelection(), NOON, "ann")
+    await store.add(letter("warm"), ROOM)
+    assert threads.used[-1] == threading.current_thread().name
+    threads.used.clear()
+    payload = "x" * (letters.QUICK_CHARACTERS + 1) if slow == "a large payload" else "{}"
+    _, evicted = await store.add(replace(letter("slow"), payload=payload), room)
+    assert threads.used[-1] != threading.current_thread().name
+    assert bool(evicted) is (slow == "an eviction")
     await store.close()
 
 
