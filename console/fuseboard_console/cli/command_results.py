@@ -10,6 +10,7 @@ from fuseboard_console.operator.identity import actor
 from fuseboard_console.operator.messages import not_taken_message, outcome_text
 from fuseboard_console.views.adapters.engine_names import NO_ENGINES, EngineNames, engine_names, with_recorded
 from fuseboard_console.views.adapters.engine_presence import connection_to
+from fuseboard_engine.dead_letters.operator_retry import CONTINUES
 from fuseboard_engine.runtime.clock import wall_clock
 from fuseboard_storage.board.board import Board
 from fuseboard_storage.recording.recording import Recording
@@ -30,18 +31,35 @@ async def recorded_engine_names(recording: Recording) -> EngineNames:
     return with_recorded(engine_names(await recording.board()), rows)
 
 
+SHORT_WAIT = 1.0
+"""Seconds after which somebody who pressed Ctrl-C is told what the command waits for."""
+
+
 class Interrupted(Exception):
     """Ctrl-C; the engine was asked to stop, and what it answered is printed."""
 
 
-async def report_outcome_or_stop(recording: Recording, board: Board, command: int, instance: int, file: str) -> bool:
-    """Print the outcome of a retry as `report_outcome` does; Ctrl-C meanwhile has the engine stop it.
+async def retry_or_stop(
+    recording: Recording, board: Board, ids: list[int], instance: int, file: str, wait: float
+) -> bool:
+    """Ask an engine to retry dead letters, and print the outcome as `report_outcome` does; return whether it was done.
 
-    A second Ctrl-C ends the program at once.
+    Ctrl-C meanwhile has the engine stop after the dead letter in flight, and prints how many were retried. A second
+    Ctrl-C ends the program at once.
+
+    Args:
+        recording: The recording with the dead letters.
+        board: The recording's Board.
+        ids: The dead letters.
+        instance: The engine instance.
+        file: The recording's name, as safe text.
+        wait: Seconds in which the engine has to take the command.
 
     Raises:
         Interrupted: Ctrl-C came before the outcome.
     """
+    with remark_on_interrupt(_stop_hint(file)):
+        command = await recording.ask("dlq_retry", instance=instance, actor=actor(), args={"ids": ids}, expires_in=wait)
     pressed = asyncio.Event()
     with interrupts_set(pressed):
         reporting = asyncio.ensure_future(report_outcome(recording, board, command, instance, file))
@@ -52,9 +70,17 @@ async def report_outcome_or_stop(recording: Recording, board: Board, command: in
         return reporting.result()
     reporting.cancel()
     await asyncio.wait({reporting})
-    stop = await recording.ask("dlq_stop", instance=instance, actor=actor(), args={"command": command})
-    await report_outcome(recording, board, stop, instance, file)
+    with remark_on_interrupt(_stop_hint(file)):
+        stop = await recording.ask("dlq_stop", instance=instance, actor=actor(), args={"command": command})
+    stopping = asyncio.ensure_future(report_outcome(recording, board, stop, instance, file))
+    if not (await asyncio.wait({stopping}, timeout=SHORT_WAIT))[0]:
+        complain("The engine stops after the dead letter in flight. Ctrl-C again ends only this command.")
+    await stopping
     raise Interrupted
+
+
+def _stop_hint(file: str) -> str:
+    return f"A retry may be in progress: `fuseboard dlq {file} stop` stops it."
 
 
 async def report_outcome(recording: Recording, board: Board, command: int, instance: int, file: str) -> bool:
@@ -78,4 +104,6 @@ async def report_outcome(recording: Recording, board: Board, command: int, insta
     engine = engine_names(board).command(instance, status.adapter)
     text = outcome_text(status.verb, status.adapter, done, status.detail, engine=engine)
     (print_out if done else complain)(text)
+    if done and status.verb == "dlq_retry" and status.detail.endswith(CONTINUES):
+        print_out(f"`fuseboard dlq {file} stop` stops it after the one in flight.")
     return done

@@ -242,10 +242,9 @@ async def _retry(args: Namespace, dead_letters: list[DeadLetter]) -> int:
 
 async def _retry_by(recording: Recording, board: Board, args: Namespace, engine: str, ids: list[int]) -> bool:
     """Ask one engine to retry dead letters and print the outcome; return whether it was done."""
-    from fuseboard_console.cli.command_results import report_outcome_or_stop
+    from fuseboard_console.cli.command_results import retry_or_stop
     from fuseboard_console.cli.output import complain
     from fuseboard_console.operator.command_target import find_target
-    from fuseboard_console.operator.identity import actor
     from fuseboard_console.text.safe_text import safe_text
 
     file = safe_text(recording.path.name, 200)
@@ -253,10 +252,7 @@ async def _retry_by(recording: Recording, board: Board, args: Namespace, engine:
     if found.instance is None:
         complain(f"{found.why} {_unchanged_text(len(ids))}.")
         return False
-    command = await recording.ask(
-        "dlq_retry", instance=found.instance, actor=actor(), args={"ids": ids}, expires_in=args.wait
-    )
-    return await report_outcome_or_stop(recording, board, command, found.instance, file)
+    return await retry_or_stop(recording, board, ids, found.instance, file, args.wait)
 
 
 async def _stop(args: Namespace) -> int:

@@ -18,6 +18,9 @@ from fuseboard_engine.dead_letters.letter import LetterSelection, Outcome, Retry
 from fuseboard_engine.runtime.formatting import plural
 from fuseboard_engine.runtime.operator_answer import answer_within
 
+CONTINUES: Final = "continues"
+"""The last word of the report of a retry that is still in progress."""
+
 
 def selection_of(args: dict[str, Any]) -> LetterSelection:
     """Return the selection that the arguments of a command describe.
@@ -72,7 +75,7 @@ async def retry_selected(
         work,
         report,
         outcome=lambda _: outcome(),
-        interim=lambda: f"{summary(done)} so far; the rest continues" if done else "the retry continues",
+        interim=lambda: f"{summary(done)} so far; the rest {CONTINUES}" if done else f"the retry {CONTINUES}",
         stopped=lambda: f"the engine stopped; {summary(done)}",
     )
 

@@ -186,6 +186,9 @@ def test_the_engine_retries_selected_letters_and_the_outcome_is_printed(live: Pa
     assert set(statuses(live).values()) == {"succeeded"}
 
 
+STOPS = "The engine stops after the dead letter in flight. Ctrl-C again ends only this command.\n"
+
+
 def retrying(file: Path) -> subprocess.Popen[str]:
     """Start a retry of all letters whose first one waits, and return once that is in flight."""
     (file.parent / "mended").write_text("wait")
@@ -211,8 +214,35 @@ def test_ctrl_c_stops_a_retry_of_many_after_the_one_in_flight(live: Path) -> Non
     retry.send_signal(signal.SIGINT)
     go_on_once_stopped(live)
     out, err = retry.communicate(timeout=PATIENCE)
-    assert (retry.returncode, err) == (exit_codes.INTERRUPTED, "")
+    assert retry.returncode == exit_codes.INTERRUPTED
+    assert err in ("", STOPS)
     assert out == "The retry was stopped: 1 dead letter retried, 2 left.\n"
+    assert sorted(statuses(live).values()) == ["pending", "pending", "succeeded"]
+
+
+def test_ctrl_c_says_what_it_waits_for_and_a_second_one_leaves_the_rest_to_the_engine(live: Path) -> None:
+    retry = retrying(live)
+    retry.send_signal(signal.SIGINT)
+    assert retry.stderr is not None
+    assert retry.stderr.readline() == STOPS
+    retry.send_signal(signal.SIGINT)
+    out, err = retry.communicate(timeout=PATIENCE)
+    assert (retry.returncode, out) == (exit_codes.INTERRUPTED, "")
+    assert err == "\nThe command was sent: an engine may still carry it out.\n"
+    go_on_once_stopped(live)
+    until(lambda: sorted(statuses(live).values()) == ["pending", "pending", "succeeded"])
+
+
+def test_a_retry_that_takes_long_is_reported_with_how_to_stop_it(live: Path) -> None:
+    retry = retrying(live)
+    out, err = retry.communicate(timeout=PATIENCE)  # an engine reports after eight seconds
+    assert (retry.returncode, err) == (exit_codes.OK, "")
+    assert out == "The retry continues.\n`fuseboard dlq checkout.db stop` stops it after the one in flight.\n"
+    with subprocess.Popen(
+        [sys.executable, "-m", "fuseboard_console", "dlq", str(live), "stop"], stdout=subprocess.PIPE, text=True
+    ) as stop:
+        go_on_once_stopped(live)
+        assert stop.communicate(timeout=PATIENCE)[0] == "The retry was stopped: 1 dead letter retried, 2 left.\n"
     assert sorted(statuses(live).values()) == ["pending", "pending", "succeeded"]
 
 
