@@ -12,7 +12,7 @@ import sys
 from textual.app import App, ComposeResult
 from textual.widgets import DataTable, Static
 
-from fuseboard_console.app.app import POLL
+from fuseboard_console.app.polling import POLL
 from fuseboard_storage import Tail
 from fuseboard_storage.board.board import AdapterKey, AdapterRow
 

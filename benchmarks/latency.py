@@ -19,7 +19,7 @@ from typing import Any
 from report import Report, Table, at_most
 from timing import Scale, percentile
 
-from fuseboard_console.app.app import POLL
+from fuseboard_console.app.polling import POLL
 from fuseboard_engine import Engine
 from fuseboard_engine.events import CommandDone, RouteFinished
 from fuseboard_engine.runtime.clock import wall_clock

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-import time
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
@@ -23,6 +21,7 @@ from fuseboard_console.actions.model import Action, key_for, on_page, read_only_
 from fuseboard_console.app.customisation import Customisation
 from fuseboard_console.app.frame import FrameRenderer
 from fuseboard_console.app.operator_actions import OperatorActions
+from fuseboard_console.app.polling import POLL, Polling
 from fuseboard_console.app.session_stack import SessionStack
 from fuseboard_console.app.suspend import has_shell, install_suspend_handlers
 from fuseboard_console.cli import exit_codes
@@ -54,13 +53,8 @@ if TYPE_CHECKING:
     from fuseboard_console.operator.dispatcher import CommandDispatcher
     from fuseboard_console.sources.replay import Replay
 
-POLL = 0.1
-"""Seconds between two polls of the recording."""
-IDLE_AFTER = 20
-"""Polls in a row without a new event after which the interval doubles, so that an idle console costs little."""
 SKIP_SECONDS = 10.0
 """Seconds that the keys for back and forward skip."""
-FAILURE_SECONDS = 120
 NO_COLOURS = NoColor()
 """The filter that leaves the attributes of a text, such as bold, and its colours to the terminal."""
 
@@ -127,7 +121,7 @@ class ConsoleApp(App[None]):
         super().__init__()
         self.glyphs = glyphs
         self.reveal = reveal
-        self._poll = poll
+        self._polling = Polling(self, poll)
         self._show_hints_at_start = show_hints_at_start
         self.actions = with_keys(actions_for(mailbox is None), preferences.keys)
         name = safe_text(file, 200)
@@ -148,7 +142,6 @@ class ConsoleApp(App[None]):
         self.page: Page = self.overview
         self._pages: dict[str, Page] = {self.overview.PAGE: self.overview}
         self._body = CachedContainer(self.overview, id="body")
-        self._data_key = (-1, "", 0)  # the Board, the page and the second for which the page last refreshed its data
 
     def _bind_actions(self, preferences: Preferences, *, read_only: bool) -> None:
         """Bind the keys of the app's own actions; pages and lists bind theirs."""
@@ -261,36 +254,8 @@ class ConsoleApp(App[None]):
 
     @work(name="follow")
     async def _follow(self) -> None:
-        """Poll the feed and render what it brings, until the app ends."""
-        idle = 0
-        while True:
-            await self.sessions.close_popped()
-            idle += 1
-            if self.sessions.paused:
-                if await self.sessions.count_behind():
-                    self.renderer.render_header()
-            else:
-                if await self.feed.advance():
-                    self.renderer.invalidate()
-                    idle = 0
-                    await asyncio.sleep(0)  # keys that came meanwhile are handled first
-                if self.renderer.stale:
-                    self.renderer.render()
-            await self._refresh_page_data()
-            self.page.flush_deferred()
-            for dispatcher in self.sessions.dispatchers:
-                await dispatcher.poll()
-            if reason := self.sessions.unreported_failure():
-                self.notify(safe_text(reason, 400), severity="error", markup=False, timeout=FAILURE_SECONDS)
-            self.customisation.check_alerts()
-            await asyncio.sleep(self._poll if idle < IDLE_AFTER else 2 * self._poll)
-
-    async def _refresh_page_data(self) -> None:
-        """Let the page read from the recording. That may change without an event, so it reads once a second too."""
-        key = (self.feed.board.seq, self.page.PAGE, int(time.monotonic()))
-        if key != self._data_key and self.page.is_attached:
-            self._data_key = key
-            await self.page.refresh_data(self.frame)
+        """Poll the sessions until the app ends."""
+        await self._polling.run()
 
     # ---------------------------------------------------------------- actions in general
 

@@ -47,6 +47,7 @@ class FrameRenderer:
         """The state of the engines, as of the last frame."""
         self._shown = NOT_SHOWN  # the Board's sequence number and the second on the screen
         self._aged = 0  # the second of the connection's age
+        self._unread = True  # whether the session had not been read when the connection was judged
         self._counting = Counting()
         self._header_key: tuple[object, ...] = ()  # what the header was made from
         self._footer_key: tuple[object, ...] = ()  # what the footer was made from
@@ -101,14 +102,15 @@ class FrameRenderer:
 
     def _update_connection(self, connection: Connection, second: int) -> None:
         """Update the state of the engines. A change of only the age is shown once a second: it changes every frame."""
-        before = self.connection
+        before, sessions = self.connection, self._console.sessions
         if second == self._aged and connection._replace(age=before.age, since=before.since) == before:
+            self._unread = sessions.unread
             return
-        sessions = self._console.sessions
-        if sessions.replay is None and before.state in ("silent", "ended") and connection.state == "live":
+        returned = before.state in ("silent", "ended") and connection.state == "live"
+        if sessions.replay is None and returned and not self._unread:
             seconds = (sessions.now() - before.since) / SECOND
             self._console.show_notice(f"The engine is back after {whole_span(seconds)}.")
-        self.connection, self._aged = connection, second
+        self.connection, self._aged, self._unread = connection, second, sessions.unread
 
     def _plan_next_tick(self) -> None:
         """Set a timer for when time alone changes the screen: at the next second, or sooner during a countdown."""

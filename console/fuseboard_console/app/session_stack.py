@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import AsyncExitStack, suppress
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
+from weakref import WeakKeyDictionary
 
 from fuseboard_console.operator.dispatcher import CommandDispatcher, Notify
 from fuseboard_console.sources.feed import FEED_ERRORS
@@ -18,6 +19,14 @@ from fuseboard_storage.errors import RecordingError
 
 if TYPE_CHECKING:
     from fuseboard_console.sources.replay import Replay
+
+
+UNREAD: Final = SECOND
+"""Microseconds that the time shown may be ahead of the last reading of a live session.
+
+What has not been read yet says nothing: after a pause, or after the console itself stood still, an engine would look
+silent that is not.
+"""
 
 
 class SessionStack:
@@ -48,6 +57,9 @@ class SessionStack:
         self._popped: list[Session] = []
         self._reported: set[Session] = set()  # the sessions whose failure was reported
         self._paused_at: int | None = None
+        self._read_at: WeakKeyDictionary[Session, int] = WeakKeyDictionary()  # when each live session was last read
+        self.unread = False
+        """Whether the session in view has not been read since it came into view or was resumed."""
         self.behind = 0
         """The number of events that the paused view does not show yet."""
 
@@ -106,7 +118,16 @@ class SessionStack:
         """Return the time that is shown, in UTC microseconds. It stops while the view is paused."""
         if self.current.replay is not None:
             return self.current.replay.position
-        return self._clock() if self._paused_at is None else self._paused_at
+        if self._paused_at is not None:
+            return self._paused_at
+        now = self._clock()
+        return min(now, self._read_at.get(self.current, now) + UNREAD)
+
+    def note_read(self, session: Session) -> None:
+        """Record that a session has been read up to the present."""
+        self._read_at[session] = self._clock()
+        if session is self.current:
+            self.unread = False
 
     @property
     def scenario(self) -> tuple[str, str] | None:
@@ -145,11 +166,14 @@ class SessionStack:
 
     def toggle_pause(self) -> None:
         """Pause the view of a live session at the present, or resume it."""
-        self._paused_at = self._clock() if self._paused_at is None else None
-        self.behind = 0
+        if self._paused_at is None:
+            self._paused_at = self.now()
+        else:
+            self._resume()
 
     def _resume(self) -> None:
         self._paused_at = None
+        self.unread = True
         self.behind = 0
 
     async def open_replay(self) -> Replay | None:

@@ -1,0 +1,143 @@
+"""The notice that an engine is back: only when a live view saw it silent and then alive again."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+from textual.pilot import Pilot
+
+from fuseboard_console.sources.session import Session
+from fuseboard_engine.events import EngineStarted
+from support.console_show import Show
+from support.console_story import ListFeed, added, at, changed, settle, started, stopped, until
+from support.console_watching import replaying
+from support.replays import recorded
+
+
+class Heard(Show):
+    """A console on a live engine that keeps every notice and every banner that it showed."""
+
+    def __init__(self) -> None:
+        super().__init__([started(), added("gpt")], when=10)
+        self.notices: list[str] = []
+        self.banners: set[str] = set()
+        notify = self.app.notify
+        show = self.app.renderer.banner.show
+
+        def heard(message: str, **options: object) -> None:
+            self.notices.append(message)
+            notify(message, **options)  # type: ignore[arg-type]
+
+        def seen(line: object) -> None:
+            self.banners.add("".join(span.text for span in line))  # type: ignore[attr-defined]
+            show(line)  # type: ignore[arg-type]
+
+        self.app.notify = heard  # type: ignore[method-assign, assignment]
+        self.app.renderer.banner.show = seen  # type: ignore[method-assign, assignment]
+
+    def live_at(self, when: float) -> None:
+        """Set the clock. The engine has given signs of life until then."""
+        self.when = self.feed.alive = when
+
+    def said_wrong(self) -> list[str]:
+        return [text for text in (*self.notices, *self.banners) if "is back" in text or "No engine" in text]
+
+
+@asynccontextmanager
+async def running(show: Show) -> AsyncIterator[Pilot[None]]:
+    async with show.app.run_test(size=(100, 30), notifications=True) as pilot:
+        await until(show.sees("gpt", "live"), pilot)
+        yield pilot
+
+
+async def test_after_a_pause_a_living_engine_was_never_silent() -> None:
+    show = Heard()
+    async with running(show) as pilot:
+        await pilot.press("space")
+        await until(show.sees("PAUSED"), pilot)
+        show.live_at(100)
+        await settle(pilot)
+        await pilot.press("space")
+        await until(show.sees("live 0.0 s", "14:01:40"), pilot)
+        await settle(pilot)
+        assert show.said_wrong() == []
+
+
+async def test_an_engine_that_returned_during_a_pause_is_live_without_a_notice() -> None:
+    show = Heard()
+    async with running(show) as pilot:
+        show.when = 40
+        await until(show.sees("silent 30 s"), pilot)
+        show.banners.clear()
+        await pilot.press("space")
+        await until(show.sees("PAUSED"), pilot)
+        show.live_at(100)
+        await settle(pilot)
+        await pilot.press("space")
+        await until(show.sees("live 0.0 s"), pilot)
+        await settle(pilot)
+        assert [text for text in show.notices if "is back" in text] == []
+
+
+async def test_after_a_scenario_is_left_the_engine_below_was_never_silent() -> None:
+    show = Heard()
+    async with running(show) as pilot:
+        scenario = ListFeed(
+            alive=10, events=[EngineStarted(at=at(10), name="mine", host="h", pid=1), added("other", 10)]
+        )
+        await scenario.advance()
+        show.app.push_session(Session(scenario, "mine.db"))
+        await until(show.sees("mine.db", "other"), pilot)
+        show.live_at(100)
+        scenario.alive = 100
+        await settle(pilot)
+        await pilot.press("L")
+        await until(show.sees("checkout.db", "gpt", "live 0.0 s"), pilot)
+        await settle(pilot)
+        assert show.said_wrong() == []
+        assert "Live again." in show.notices
+
+
+async def test_an_engine_below_a_scenario_that_had_ended_and_returned_is_not_announced() -> None:
+    show = Heard()
+    async with running(show) as pilot:
+        show.when = 40
+        await until(show.sees("silent 30 s"), pilot)
+        scenario = ListFeed(
+            alive=40, events=[EngineStarted(at=at(40), name="mine", host="h", pid=1), added("other", 40)]
+        )
+        await scenario.advance()
+        show.app.push_session(Session(scenario, "mine.db"))
+        await until(show.sees("mine.db", "other"), pilot)
+        show.live_at(100)
+        await pilot.press("L")
+        await until(show.sees("checkout.db", "gpt", "live 0.0 s"), pilot)
+        await settle(pilot)
+        assert [text for text in show.notices if "is back" in text] == []
+
+
+async def test_after_the_console_itself_stood_still_a_living_engine_was_never_silent() -> None:
+    show = Heard()
+    async with running(show) as pilot:
+        show.live_at(100)  # as after Ctrl-Z and fg: the clock has gone on, and a timer fires before the next reading
+        show.app.show()
+        await until(show.sees("live 0.0 s", "14:01:40"), pilot)
+        assert show.said_wrong() == []
+
+
+async def test_a_seek_in_a_replay_from_a_silence_to_life_is_not_announced(tmp_path: Path) -> None:
+    events = [started(), added("gpt"), stopped(20), started(60), added("gpt", 60), changed("gpt", "open", 70)]
+    async with replaying(recorded(tmp_path / "a.db", events), at=at(30)) as console:
+        await console.sees("ended")
+        notices: list[str] = []
+        notify = console.app.notify
+        console.app.notify = lambda message, **options: (notices.append(message), notify(message, **options))  # type: ignore[method-assign, assignment, func-returns-value]
+        await console.app.seek(at(70))
+        await console.sees("OPEN")
+        await console.app.seek(at(30))
+        await console.sees("ended")
+        await console.press("right_curly_bracket")
+        await console.sees("OPEN")
+        assert notices == []
