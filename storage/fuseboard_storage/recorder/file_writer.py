@@ -229,12 +229,14 @@ class FileWriter:
                     maker.fold()  # what is left, so that retention may count it
                 self._apply_retention(connection, maker.folded)
                 self._retention_due = now + (0.0 if self._retention_left else RETENTION)
+        except RecordingReplaced:
+            return False  # the next batch leaves the file
         except Exception as error:
-            if is_damage(error):
-                self._session.move_aside(error)
             # Less and less often. Events are written meanwhile: they need no maintenance.
             self._maintenance_at = now + self._maintenance_pause
             self._maintenance_pause = min(RETENTION, 2 * self._maintenance_pause)
+            if is_damage(error):
+                self._session.move_aside(error)
             if not isinstance(error, sqlite3.Error) or getattr(error, "sqlite_errorcode", 0) not in TRANSIENT:
                 raise
             return False

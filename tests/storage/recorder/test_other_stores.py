@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import logging
+import sqlite3
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -13,6 +15,7 @@ from fuseboard_engine.engine import Engine
 from fuseboard_engine.events import AdapterAdded, EngineStarted, EngineStopped, EventsDropped, RouteFinished
 from fuseboard_engine.runtime.clock import wall_clock
 from fuseboard_storage.backend import EventBatch, InDoubt, StoreBehind, StoreReplaced
+from fuseboard_storage.recorder import file_writer
 from fuseboard_storage.recorder.file_store import FileStore
 from fuseboard_storage.recorder.recorder import Recorder, record
 from fuseboard_storage.recorder.retention import Retention
@@ -249,3 +252,22 @@ async def test_a_store_that_was_replaced_is_opened_again_at_once(
         assert recorder.instance == 2
     assert tasks(contents) == ["one"]
     assert "cannot be written" not in caplog.text
+
+
+async def test_the_retention_of_a_recording_given_as_a_store_is_applied(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    apply, applied = file_writer.apply_retention, []
+
+    def noted(connection: sqlite3.Connection, policy: Retention, *rest: Any, **named: Any) -> bool:
+        applied.append(policy)
+        return apply(connection, policy, *rest, **named)
+
+    async def done() -> bool:
+        return bool(applied)
+
+    monkeypatch.setattr(file_writer, "apply_retention", noted)
+    retention = Retention(events=86_400)
+    async with record(FakeEngine(), FileStore(tmp_path / "a.db", retention=retention)):
+        await until_async(done)
+    assert applied[0] == retention

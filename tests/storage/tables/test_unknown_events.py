@@ -34,6 +34,7 @@ def test_an_unknown_event_is_stored_as_it_came(file: sqlite3.Connection) -> None
     assert row == ("from_the_future", "agno", "t1", BODY)
     found = [entry.event for entry in events.after(file, 0, 10)]
     assert found == [answered("a"), UNKNOWN, answered("b")]
+    assert [is_readable(event) for event in found] == [True, False, True]
     events.insert(file, 2, [found[1]])
     assert events.after(file, 3, 10) == [Entry(4, 2, UNKNOWN)]
 
