@@ -27,6 +27,7 @@ def test_an_adapter_is_copied_with_its_state_its_reason_and_its_last_error() -> 
     text = adapter_copy(fold(story(), alive=STORY_ENDS), AdapterKey(1, "prefect"), at(STORY_ENDS))
     assert text.splitlines() == [
         "prefect: OPEN since 2025-11-21 14:02:09.100",
+        "down since 2025-11-21 14:01:05.000",
         "5 failures in a row",
         "last error: ConnectError: connection refused",
     ]

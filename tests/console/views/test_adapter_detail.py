@@ -70,7 +70,16 @@ def test_the_detail_counts_overdue_calls_until_they_end_and_in_all() -> None:
 
 def test_the_detail_tells_state_reason_chain_failures_and_actions() -> None:
     shown = detail(fold(story(), alive=STORY_ENDS), "prefect")
-    for text in ("✖ OPEN for 2 s", "4.1 s", "5 failures in a row", "prefect → agno", "×42", "42 failed", "Hold the"):
+    for text in (
+        "✖ OPEN, down since",
+        "(66 s, 2nd try); last change 2 s ago",
+        "4.1 s",
+        "5 failures in a row",
+        "prefect → agno",
+        "×42",
+        "42 failed",
+        "Hold the",
+    ):
         assert text in shown
 
 

@@ -56,6 +56,15 @@ def breaker_condition(row: AdapterRow, now: int) -> Condition:
     return "disabled" if state == "disabled" else "watch"
 
 
+def down_since(row: AdapterRow) -> int | None:
+    """Return when an adapter's outage began (UTC microseconds): its breaker opened, or its health check failed first.
+
+    None if it is not down.
+    """
+    failed = row.health_at if row.health == "unhealthy" else None
+    return min((at for at in (row.down_since, failed) if at is not None), default=None)
+
+
 class Stats(NamedTuple):
     """Recent statistics of an adapter."""
 
@@ -76,9 +85,9 @@ def stats_of(row: AdapterRow, now: int, slices: int) -> Stats:
 
 
 content_of: Final = attrgetter(
-    "state", "since", "until", "wait", "openings", "failures", "threshold", "probes_in_flight", "probe_successes",
-    "needed", "reason", "detail", "actor", "last_error", "last_failure", "in_flight", "budget", "tags",
-    "health", "health_detail",
+    "state", "since", "down_since", "until", "wait", "openings", "failures", "threshold", "probes_in_flight",
+    "probe_successes", "needed", "reason", "detail", "actor", "last_error", "last_failure", "in_flight", "budget",
+    "tags", "health", "health_detail", "health_at",
 )  # fmt: skip
 """Of a row: all that a view of it shows, but for what is counted by the second. Two that are equal look the same."""
 
@@ -100,6 +109,8 @@ class AdapterView(NamedTuple):
     failures: int
     threshold: int | None
     since: int
+    down_since: int | None
+    """When the outage began, over probes and restarts, UTC microseconds; None: the adapter is not down."""
     left: float
     wait: float
     openings: int
@@ -117,6 +128,8 @@ class AdapterView(NamedTuple):
     places: tuple[ChainPosition, ...]
     tags: str
     health: str
+    lost_at: int | None
+    """The last sign of life of its engine, UTC microseconds; None: the engine is alive."""
     engine_short: str = ""
 
 
@@ -145,6 +158,7 @@ def make_view(
         failures=row.failures,
         threshold=row.threshold,
         since=row.since,
+        down_since=down_since(row),
         left=max(0.0, (row.until - known) / SECOND) if row.until is not None else 0.0,
         wait=row.wait or 0.0,
         openings=row.openings,
@@ -162,8 +176,15 @@ def make_view(
         places=places,
         tags=safe_text(", ".join(row.tags), 200),
         health=safe_text(row.health_detail, 200),
+        lost_at=None if present or instance is None else known,
         engine_short=engine,
     )
+
+
+def down_seconds(view: AdapterView, now: int) -> float:
+    """Return for how long an adapter that is down has been known to be down, in seconds."""
+    known = now if view.lost_at is None else view.lost_at
+    return max(0.0, (known - (view.down_since or known)) / SECOND)
 
 
 def name_width(name: str) -> int:

@@ -5,11 +5,22 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from fuseboard_console.text.bars import countdown_bar, sparkline
-from fuseboard_console.text.formatting import SECOND, latency, number, ordinal, percent, plural, rate, span, whole_span
+from fuseboard_console.text.formatting import (
+    SECOND,
+    clock,
+    latency,
+    number,
+    ordinal,
+    percent,
+    plural,
+    rate,
+    span,
+    whole_span,
+)
 from fuseboard_console.text.glyphs import APPEARANCES, Glyphs
 from fuseboard_console.text.line import Line, Span
 from fuseboard_console.text.width import width
-from fuseboard_console.views.adapters.adapter_view import AdapterView
+from fuseboard_console.views.adapters.adapter_view import AdapterView, down_seconds
 from fuseboard_console.views.adapters.chain_positions import positions_text
 from fuseboard_console.views.adapters.engine_names import cut_start
 
@@ -99,6 +110,15 @@ def error_cell(row: AdapterView, now: int, cells: int, glyphs: Glyphs) -> Line:
 def since_cell(row: AdapterView, now: int, cells: int, glyphs: Glyphs) -> Line:
     """Time in the present condition."""
     return (Span(whole_span((now - row.since) / SECOND), "faint"),)
+
+
+def down_cell(row: AdapterView, now: int, cells: int, glyphs: Glyphs) -> Line:
+    """When the outage began, and how long ago that is."""
+    if row.down_since is None:
+        return ()
+    age = whole_span(down_seconds(row, now))
+    began = Span(clock(row.down_since), "text")
+    return (began, Span(f" {age}", "muted")) if cells > width(began.text) + width(age) else (began,)
 
 
 def rate_cell(row: AdapterView, now: int, cells: int, glyphs: Glyphs) -> Line:

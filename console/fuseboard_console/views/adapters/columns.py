@@ -64,21 +64,22 @@ def _percent(row: AdapterView) -> float | None:
 
 COLUMNS: tuple[Column, ...] = (
     Column("name", "adapter", of.name_cell, 10, 44, 0),
-    Column("state", "state", of.state_cell, 14, 22, 0, watch=ChangeProbe(_state)),
+    Column("state", "state", of.state_cell, 13, 22, 0, watch=ChangeProbe(_state)),
+    Column("down", "down since", of.down_cell, 10, 15, 2),
     Column(
         "inflight", "in flight", of.inflight_cell, 9, 9, 9, "right", ChangeProbe(lambda row: row.in_flight, 1, 0.25)
     ),
     Column("rate", "calls/s", of.rate_cell, 7, 7, 4, "right", ChangeProbe(lambda row: row.stats.rate, 1, 0.25)),
     Column("ok", "ok %", of.ok_cell, 5, 5, 1, "right", ChangeProbe(_percent, 1)),
-    Column("p50", "p50", of.p50_cell, 6, 6, 5, "right", ChangeProbe(lambda row: row.stats.recent.p50, 0.005, 0.25)),
+    Column("p50", "p50", of.p50_cell, 6, 6, 6, "right", ChangeProbe(lambda row: row.stats.recent.p50, 0.005, 0.25)),
     Column("p95", "p95", of.p95_cell, 6, 6, 3, "right", ChangeProbe(lambda row: row.stats.recent.p95, 0.005, 0.25)),
     Column("p99", "p99", of.p99_cell, 6, 6, 8, "right", ChangeProbe(lambda row: row.stats.recent.p99, 0.005, 0.25)),
     Column(
         "rejected", "rejected", of.rejected_cell, 8, 8, 12, "right",
         ChangeProbe(lambda row: row.stats.recent.rejections, 1, 0.25),
     ),
-    Column("spark", "last 2 min", of.spark_cell, 12, 30, 6),
-    Column("next", "next probe", of.next_cell, 12, 34, 2),
+    Column("spark", "last 2 min", of.spark_cell, 12, 30, 5),
+    Column("next", "next probe", of.next_cell, 12, 34, 1),
     Column("budget", "retries", of.budget_cell, 7, 7, 14, "right", ChangeProbe(lambda row: row.budget, 1, 0.25)),
     Column("chain", "chain", of.chain_cell, 10, 24, 11, watch=ChangeProbe(lambda row: row.places)),
     Column("since", "since", of.since_cell, 6, 6, 13, "right"),
@@ -92,6 +93,11 @@ BY_ID = {column.id: column for column in COLUMNS}
 """The same by their ids."""
 
 GAP = 2
+_SPARE = (
+    ("next", 20), ("state", 16), ("down", 0), ("next", 0), ("spark", 0), ("engine", 0), ("chain", 0), ("tags", 0),
+    ("error", 0),
+)  # fmt: skip
+"""The columns that grow with spare cells, in order, and up to how many; 0: as many as the column can use."""
 MARGIN = 3  # the cursor's place and the mark's on the left, and air on the right
 
 
@@ -148,9 +154,9 @@ def place(
     if lost:
         least["state"] = 21
     if cells >= 110:
-        least["next"] = 24
+        least["next"], least["down"] = 24, 15
     elif cells >= 70:
-        least["next"] = 14 if engine_cells else 20
+        least["next"] = 14 if cells < 90 or engine_cells else 20
     if engine_cells:
         least["engine"] = max(6, min(engine_cells, 24 if cells >= 110 else 16 if cells >= 60 else 6))
 
@@ -165,9 +171,9 @@ def place(
         columns.remove(max(columns, key=lambda column: ranks[column.id]))
     spare = max(0, cells - need())
     given = {column.id: least[column.id] for column in columns}
-    for id in ("state", "next", "spark", "engine", "chain", "tags", "error"):
+    for id, limit in _SPARE:
         if id in given:
-            more = min(spare, most[id] - given[id]) if id != "state" else min(spare, max(0, 16 - given[id]))
+            more = min(spare, max(0, (limit or most[id]) - given[id]))
             given[id] += more
             spare -= more
     return tuple(ColumnLayout(column, given[column.id]) for column in columns)
@@ -216,7 +222,9 @@ def row_line(
 
 def ages(row: AdapterView) -> bool:
     """Return whether a row shows an age outside the column `since`. Such a row changes every second."""
-    return row.condition == "held" or (row.condition == "closed" and row.reason == "reset")
+    return (
+        row.down_since is not None or row.condition == "held" or (row.condition == "closed" and row.reason == "reset")
+    )
 
 
 def slices_of(columns: tuple[ColumnLayout, ...]) -> int:

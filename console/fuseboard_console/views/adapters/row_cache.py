@@ -11,8 +11,8 @@ from fuseboard_console.text.line import Line
 from fuseboard_console.views.adapters.adapter_view import AdapterView, Stats, content_of, is_quiet, make_view, stats_of
 from fuseboard_console.views.adapters.chain_positions import ChainPosition
 from fuseboard_console.views.adapters.columns import ColumnLayout, ages, row_line, slices_of
-from fuseboard_storage.board.board import AdapterKey, Board
-from fuseboard_storage.board.presence import Presence, killed, presence
+from fuseboard_storage.board.board import AdapterKey, Board, InstanceRow
+from fuseboard_storage.board.presence import Presence, killed, last_sign, presence
 
 MAX_CACHED = 1_000
 """Rows over which nothing is kept from one frame to the next."""
@@ -50,7 +50,7 @@ class RowLines:
         self._slices = 0
         self._engines: Mapping[int, str] = {}
         self._since = False  # whether every row shows the time in its condition
-        self._presences: dict[int, tuple[Presence, bool]] = {}
+        self._presences: dict[int, tuple[Presence, bool, int]] = {}
         self._frame: dict[AdapterKey, AdapterView] = {}  # the views of this frame
         self._views: dict[AdapterKey, _View] = {}
         self._lines: dict[AdapterKey, _Line] = {}
@@ -76,7 +76,7 @@ class RowLines:
         self._frame.clear()
         self._board, self._now, self._places, self._columns = board, now, places, columns
         self._engines = engines
-        self._presences = {id: (presence(row, now), killed(row)) for id, row in board.instances.items()}
+        self._presences = {id: _presence(row, now) for id, row in board.instances.items()}
 
     def view(self, key: AdapterKey) -> AdapterView | None:
         """Return an adapter's view, or None if the adapter is gone."""
@@ -120,3 +120,9 @@ class RowLines:
         line = row_line(view, self._now, self._columns, self._glyphs, highlighted)[1:]
         self._lines[key] = _Line(line, view, second, highlighted)
         return line
+
+
+def _presence(instance: InstanceRow, now: int) -> tuple[Presence, bool, int]:
+    """Return all of an engine that an adapter's row shows; of one that is lost also its last sign of life."""
+    state = presence(instance, now)
+    return state, killed(instance), 0 if state == "live" else last_sign(instance)

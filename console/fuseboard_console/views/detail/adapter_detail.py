@@ -6,12 +6,12 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from fuseboard_console.actions.model import Action, shown_keys
-from fuseboard_console.text.formatting import SECOND, latency, percent, plural, rate, whole_span
+from fuseboard_console.text.formatting import SECOND, clock, latency, ordinal, percent, plural, rate, whole_span
 from fuseboard_console.text.glyphs import APPEARANCES, Glyphs
 from fuseboard_console.text.label_lines import LABEL_CELLS, label_line, labelled
 from fuseboard_console.text.line import Line, Span
 from fuseboard_console.text.safe_text import safe_text
-from fuseboard_console.views.adapters.adapter_view import AdapterView, make_view, stats_of
+from fuseboard_console.views.adapters.adapter_view import AdapterView, down_seconds, make_view, stats_of
 from fuseboard_console.views.adapters.cells import next_cell
 from fuseboard_console.views.adapters.chain_positions import chain_lines
 from fuseboard_console.views.adapters.engine_names import engine_names
@@ -68,7 +68,7 @@ def detail_lines(
     lines: list[Line] = [
         (
             Span(f"{glyphs.of(view.condition)} {view.word}", appearance.style),
-            Span(f" for {whole_span((now - row.since) / SECOND)}  ", "muted"),
+            Span(f"{_since(view, now)}  ", "muted"),
             *next_cell(view, now, max(12, cells - 34), glyphs),
         ),
     ]
@@ -86,6 +86,17 @@ def detail_lines(
         lines += [(), (Span("Actions", "strong"),)]
         lines += [(Span(f"  {shown_keys(action):<4}", "key"), Span(action.description, "muted")) for action in actions]
     return lines
+
+
+def _since(view: AdapterView, now: int) -> str:
+    """Return how long an adapter has been in its state; of one that is down, since when and which try is next."""
+    in_state = whole_span((now - view.since) / SECOND)
+    if view.down_since is None:
+        return f" for {in_state}"
+    down = whole_span(down_seconds(view, now))
+    tries = f", {ordinal(view.openings)} try" if view.openings > 1 else ""
+    last = f"; last change {in_state} ago" if view.since != view.down_since else ""
+    return f", down since {clock(view.down_since)} ({down}{tries}){last}"
 
 
 def _charts(row: AdapterRow, now: int, cells: int, glyphs: Glyphs, look: Look) -> list[Line]:

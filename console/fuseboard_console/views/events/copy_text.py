@@ -7,7 +7,7 @@ import re
 from fuseboard_console.text.formatting import latency, stamp
 from fuseboard_console.text.line import Line, text_of
 from fuseboard_console.text.safe_text import safe_text
-from fuseboard_console.views.adapters.adapter_view import condition_of, condition_word
+from fuseboard_console.views.adapters.adapter_view import condition_of, condition_word, down_since
 from fuseboard_console.views.adapters.engine_names import NO_ENGINES, EngineNames, engine_names, with_engine
 from fuseboard_console.views.events.sentences import error_summary
 from fuseboard_engine.event_log.sentences import retry_text
@@ -27,6 +27,9 @@ def adapter_copy(board: Board, key: AdapterKey, now: int) -> str:
     instance = board.instances.get(key.instance)
     state = condition_word(condition_of(row, instance, now), instance)
     lines = [f"{name}: {state} since {stamp(row.since)}"]
+    down = down_since(row)
+    if down is not None and down != row.since:
+        lines.append(f"down since {stamp(down)}")
     if row.detail:
         lines.append(_full(row.detail))
     if row.last_error:

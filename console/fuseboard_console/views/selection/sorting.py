@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 from fuseboard_console.text.formatting import SECOND
-from fuseboard_console.views.adapters.adapter_view import RATE_SECONDS, SHARE_SECONDS
+from fuseboard_console.views.adapters.adapter_view import RATE_SECONDS, SHARE_SECONDS, down_since
 from fuseboard_console.views.adapters.chain_positions import ChainPosition
 from fuseboard_storage.board.board import AdapterRow, InstanceRow
 from fuseboard_storage.board.histogram import merge, percentile
@@ -20,7 +20,9 @@ class Sort(NamedTuple):
     reverse: bool = False
 
 
-HIGHEST_FIRST = frozenset({"state", "inflight", "rate", "p50", "p95", "p99", "rejected", "spark", "since", "error"})
+HIGHEST_FIRST = frozenset(
+    {"state", "inflight", "rate", "p50", "p95", "p99", "rejected", "spark", "down", "since", "error"}
+)
 """The columns that begin with the highest, the newest or the worst, unless the order is reversed."""
 
 
@@ -39,11 +41,18 @@ Key = Callable[[AdapterRow, InstanceRow | None, tuple[ChainPosition, ...]], Valu
 Windowed = Callable[[AdapterRow, int], Value]
 """Given a row and now (UTC microseconds): what is counted over the last seconds, and so costs something."""
 
+
+def _newest_outage(row: AdapterRow) -> int | None:
+    began = down_since(row)
+    return None if began is None else -began
+
+
 PLAIN_KEYS: dict[str, Key] = {
     "inflight": lambda row, instance, places: -row.in_flight,
     "budget": lambda row, instance, places: row.budget,
     "chain": lambda row, instance, places: places or None,
     "next": lambda row, instance, places: row.until,
+    "down": lambda row, instance, places: _newest_outage(row),
     "since": lambda row, instance, places: -row.since,
     "error": lambda row, instance, places: None if row.last_failure is None else -row.last_failure,
     "engine": lambda row, instance, places: instance.label.casefold() if instance else None,
