@@ -1,4 +1,4 @@
-"""The overview page: the breakers table, and below it the latest routes and failures."""
+"""The overview page: the fallback chains, the breakers table, and below it the latest failures or routes."""
 
 from __future__ import annotations
 
@@ -25,6 +25,7 @@ from fuseboard_console.views.selection.layout import LAYOUTS, Plan, next_layout,
 from fuseboard_console.views.selection.ordering import Choice, Order, Ordering, chosen_title
 from fuseboard_console.views.selection.sorting import BY_STATE
 from fuseboard_console.widgets.breakers import BreakersTable
+from fuseboard_console.widgets.chains import ChainsPane
 from fuseboard_console.widgets.empty_state import EmptyState
 from fuseboard_console.widgets.panes import LogPanes
 from fuseboard_storage.board.board import AdapterKey, Board
@@ -43,6 +44,7 @@ class Overview(Page):
         self.table = BreakersTable(host.palette, host.glyphs, highlight=preferences.glow)
         columns = preferences.columns.get("breakers")
         self.table.chosen = columns_of(columns) if columns else ()
+        self.chains = ChainsPane(host.palette, host.glyphs)
         self.panes = LogPanes(host.palette, host.glyphs)
         self._file = file
         self.picture = EmptyState(host.palette, self._lines_without_data)
@@ -66,14 +68,15 @@ class Overview(Page):
 
     def compose(self) -> ComposeResult:
         """Yield the panes, top to bottom."""
+        yield self.chains
         yield self.table
         yield self.panes
         yield self.picture
 
     @property
     def lists(self) -> Iterable[LineList]:
-        """The table, the chains and the failures."""
-        return self.table, self.panes.chains, self.panes.failures
+        """The table, then the other panes."""
+        return self.table, self.chains, self.panes.routes, self.panes.failures
 
     def apply_palette(self, palette: Palette) -> None:
         """Repaint in the palette of another theme."""
@@ -105,6 +108,7 @@ class Overview(Page):
 
     def show(self, frame: Frame) -> None:
         """Show the Board. `choose` was called for this frame."""
+        self.chains.show(frame.board, frame.now)
         self._lay_out(frame)
         self.tick(frame)
         self.panes.show(frame.board)
@@ -112,7 +116,8 @@ class Overview(Page):
             self.picture.show()
 
     def tick(self, frame: Frame) -> None:
-        """Update the table's countdowns."""
+        """Update the table's countdowns and the chains."""
+        self.chains.show(frame.board, frame.now)
         lost = "silent" in self.order.counts or "ended" in self.order.counts
         self.table.show(frame.board, self.order, frame.now, lost=lost, places=self._ordering.places)
 
@@ -131,14 +136,19 @@ class Overview(Page):
             self._plan = None
         empty = not frame.board.instances and not frame.board.adapters
         size = self.size
-        wanted = plan(size.width, size.height, len(self.order.lines), self.layout_name, self.host.compact)
+        wanted = plan(
+            size.width, size.height, len(self.order.lines), self.layout_name, self.host.compact,
+            chains=self.chains.count(),
+        )  # fmt: skip
         if wanted == self._plan and self.picture.display == empty:
             return
         self._plan = wanted
         self.apply_frames(frames=wanted.frames)
         self.picture.display = empty
         self.table.display = not empty and wanted.table > 0
-        self.panes.display = not empty and wanted.chains + wanted.failures > 0
+        self.chains.display = not empty and wanted.chains > 0
+        self.panes.display = not empty and wanted.routes + wanted.failures > 0
+        self.chains.styles.height = wanted.chains
         self.table.styles.height = wanted.table
         self.panes.divide(wanted)
         focused = self.screen.focused
@@ -259,7 +269,7 @@ class Overview(Page):
 
     def copied(self, frame: Frame) -> str:
         """The marked adapters or the one under the cursor in full; for another pane, its top item."""
-        if self.screen.focused in (self.panes.chains, self.panes.failures):
+        if self.screen.focused in (self.chains, self.panes.routes, self.panes.failures):
             return super().copied(frame)
         keys = self.targets or ((self.target,) if self.target else ())
         return "\n".join(adapter_copy(frame.board, key, frame.now) for key in keys)
@@ -273,7 +283,9 @@ class Overview(Page):
 
     def action_detail(self) -> None:
         """Open the selected adapter's detail. From another pane, go to its page."""
-        panes: dict[object, str] = {self.panes.chains: "routes", self.panes.failures: "failures"}
+        panes: dict[object, str] = {
+            self.chains: "routes", self.panes.routes: "routes", self.panes.failures: "failures",
+        }  # fmt: skip
         if self.screen.focused in panes:
             self.host.go_to(panes[self.screen.focused])
         elif self.target is not None:

@@ -1,4 +1,4 @@
-"""The panes below the breakers: chains and failures, beside or above each other."""
+"""The panes below the breakers: routes or failures."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from fuseboard_console.painting.cached_widget import CachedContainer
 from fuseboard_console.text.glyphs import Glyphs
 from fuseboard_console.tui.themes import Palette
 from fuseboard_console.views.selection.layout import Plan
-from fuseboard_console.widgets.chains import ChainsPane
 from fuseboard_console.widgets.failures import FailuresPane
+from fuseboard_console.widgets.routes import RoutesPane
 from fuseboard_storage.board.board import Board
 
 EVERY = 0.25
@@ -23,9 +23,9 @@ class LogPanes(CachedContainer):
 
     def __init__(self, palette: Palette, glyphs: Glyphs) -> None:
         super().__init__(id="panes")
-        self.chains = ChainsPane(palette, glyphs)
+        self.routes = RoutesPane(palette, glyphs)
         self.failures = FailuresPane(palette, glyphs)
-        self.chains.border_title = "Fallback chains"
+        self.routes.border_title = "Recent routes"
         self.failures.border_title = "Recent failures"
         self._board = Board()
         self._due = False
@@ -33,15 +33,14 @@ class LogPanes(CachedContainer):
 
     def compose(self) -> ComposeResult:
         """Yield the panes."""
-        yield self.chains
+        yield self.routes
         yield self.failures
 
     def divide(self, plan: Plan) -> None:
         """Apply a plan's heights, and repaint at once next time."""
-        self.chains.display = plan.chains > 0
+        self.routes.display = plan.routes > 0
         self.failures.display = plan.failures > 0
-        self.set_class(not plan.beside, "stacked")
-        self.chains.styles.height = plan.chains
+        self.routes.styles.height = plan.routes
         self.failures.styles.height = plan.failures
         self._painted_at = 0.0
 
@@ -62,5 +61,6 @@ class LogPanes(CachedContainer):
         if self._due and now - self._painted_at >= EVERY:
             self._due = False
             self._painted_at = now
-            self.chains.show(self._board)
-            self.failures.show(self._board)
+            for pane in (self.routes, self.failures):
+                if pane.display:
+                    pane.show(self._board)

@@ -35,7 +35,12 @@ async def test_the_whole_board_is_seen_at_once() -> None:
         await until(show.sees("fuseboard", "checkout.db", "live", "14:02:11"), pilot)
         await until(show.sees("OPEN", "4.1 s", "2nd", "PROBING 1/3", "CLOSED 2/5", "HELD OPEN"), pilot)
         await until(show.sees("WATCH ONLY", "DISABLED", "READY"), pilot)
-        await until(show.sees("prefect ✗✗✗ 310 ms → agno ✓ 51 ms", "×42", "r reset"), pilot)
+        await until(
+            show.sees(
+                "Fallback chains", "ai_task", "down since", "14:01:05 66 s", "nobody answers since", "×42", "r reset"
+            ),
+            pilot,
+        )
 
 
 async def test_r_resets_the_selected_adapter_and_tells_when_the_engine_has_done_it() -> None:
@@ -393,6 +398,8 @@ async def test_s_sorts_by_each_column_in_turn_and_the_cursor_stays_on_its_adapte
         await until(show.sees("state ▾"), pilot)
         await pilot.press("end")
         selected = show.selected()
+        await pilot.press("s")
+        await until(show.sees("down since ▾"), pilot)
         await pilot.press("s")
         await until(show.sees("calls/s▾"), pilot)
         assert names(show)[0] == "gpt"

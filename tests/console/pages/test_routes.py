@@ -41,19 +41,19 @@ async def test_enter_in_a_pane_of_the_overview_opens_its_page() -> None:
     async with show.app.run_test(size=(120, 40), notifications=True) as pilot:
         await until(show.sees("Fallback chains"), pilot)
         await pilot.press("tab", "enter")
-        await until(show.sees("› Routes"), pilot)
-        await pilot.press("1", "tab", "tab", "enter")
         await until(show.sees("› Failures"), pilot)
+        await pilot.press("1", "shift+tab", "enter")
+        await until(show.sees("› Routes"), pilot)
 
 
 async def test_a_double_click_acts_like_enter() -> None:
     show = Show()
     async with show.app.run_test(size=(120, 40), notifications=True) as pilot:
         await until(show.sees("prefect"), pilot)
-        await pilot.click("BreakersTable", offset=(8, show.line_of("prefect") - 1), times=2)
+        await pilot.click("BreakersTable", offset=(8, show.line_of("✖ prefect") - show.line_of("─ Breakers")), times=2)
         await until(show.sees("─ prefect ─", "policy"), pilot)
         await pilot.press("escape")
-        await pilot.click("ChainsPane", offset=(8, 3), times=2)
+        await pilot.click("ChainsPane", offset=(8, 1), times=2)
         await until(show.sees("› Routes"), pilot)
 
 

@@ -125,7 +125,7 @@ async def test_only_the_configured_columns_are_shown() -> None:
     own = Own(replace(DEFAULT, columns={"breakers": ("name", "since", "state")}))
     async with own.app.run_test(size=SIZE) as pilot:
         await until(own.sees("prefect"), pilot)
-        titles = own.screen().splitlines()[2]
+        titles = next(line for line in own.screen().splitlines() if "adapter" in line)
         assert titles.split("adapter")[1].split() == ["since", "state", "▾", "│"]
 
 
@@ -181,10 +181,9 @@ async def test_y_copies_to_a_private_file_where_there_is_no_clipboard(
         await until(own.sees("prefect"), pilot)
         await pilot.press("tab", "y")
         await until(file.exists, pilot)
-        await until(own.sees("Copied 3 lines to"), pilot)
-        assert "ai_task 8f23: no answer: HTTPStatusError: 503" in file.read_text()
-        await pilot.press("tab", "y")
         await until(lambda: "server overloaded" in file.read_text(), pilot)
+        await pilot.press("tab", "y")
+        await until(lambda: "ai_task" in file.read_text(), pilot)
         await pilot.press("shift+tab", "shift+tab", "enter")
         await until(own.sees("Last failures"), pilot)
         await pilot.press("y")

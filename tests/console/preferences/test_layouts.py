@@ -12,31 +12,50 @@ WIDE, NARROW = (120, 38), (80, 22)
 
 
 @given(
-    st.integers(0, 300), st.integers(0, 120), st.integers(0, 10_000), st.sampled_from(sorted(LAYOUTS)), st.booleans()
+    st.integers(0, 300),
+    st.integers(0, 120),
+    st.integers(0, 10_000),
+    st.sampled_from(sorted(LAYOUTS)),
+    st.booleans(),
+    st.integers(0, 500),
 )
-def test_the_panes_never_exceed_the_screen(width: int, height: int, adapters: int, layout: str, compact: bool) -> None:
-    parts = plan(width, height, adapters, layout, compact)
-    below = max(parts.chains, parts.failures) if parts.beside else parts.chains + parts.failures
-    assert min(parts.table, parts.chains, parts.failures) >= 0
-    assert parts.table + below == height
+def test_the_panes_fill_the_screen(
+    width: int, height: int, adapters: int, layout: str, compact: bool, chains: int
+) -> None:
+    parts = plan(width, height, adapters, layout, compact, chains=chains)
+    heights = parts[:4]
+    assert min(heights) >= 0
+    assert sum(heights) == height
+    assert parts.chains <= max(3, height // 3)
+    assert parts.table >= min(height, 4)
 
 
 @pytest.mark.parametrize("size", [WIDE, NARROW])
 def test_each_layout_shows_the_panes_it_is_named_for(size: tuple[int, int]) -> None:
-    seen = {name: plan(*size, 12, name) for name in LAYOUTS}
-    shown = {name: (parts.chains > 0, parts.failures > 0) for name, parts in seen.items()}
-    assert shown == {
-        "balanced": (True, True),
-        "breakers": (False, False),
-        "routes": (True, False),
-        "failures": (False, True),
+    seen = {name: plan(*size, 12, name, chains=4) for name in LAYOUTS}
+    shown = {
+        name: [pane for pane in ("chains", "routes", "failures") if getattr(parts, pane)]
+        for name, parts in seen.items()
     }
+    assert shown == {
+        "balanced": ["chains", "failures"],
+        "breakers": [],
+        "routes": ["chains", "routes"],
+        "failures": ["failures"],
+    }
+
+
+def test_the_chains_take_a_line_each_up_to_a_third_of_the_height() -> None:
+    assert plan(*NARROW, 12, chains=2).chains == 4
+    assert plan(*NARROW, 12, chains=40).chains == 7
+    assert plan(*WIDE, 12, chains=40).chains == 12
+    assert plan(*WIDE, 12).chains == 0
 
 
 @pytest.mark.parametrize("size", [WIDE, NARROW])
 def test_a_layout_for_routes_leaves_more_lines_to_them_and_some_to_the_breakers(size: tuple[int, int]) -> None:
     routes, balanced = plan(*size, 1000, "routes"), plan(*size, 1000)
-    assert routes.chains > balanced.chains
+    assert routes.routes > balanced.failures
     assert routes.table >= 7
 
 

@@ -7,14 +7,26 @@ from collections import Counter
 from collections.abc import Mapping
 from typing import Any
 
-from fuseboard_console.text.formatting import SECOND, latency, ordinal, percent, plural, rate, span, stamp, whole_span
+from fuseboard_console.text.formatting import (
+    SECOND,
+    clock,
+    latency,
+    ordinal,
+    percent,
+    plural,
+    rate,
+    span,
+    stamp,
+    whole_span,
+)
 from fuseboard_console.text.glyphs import APPEARANCES
 from fuseboard_console.text.safe_text import safe_text
 from fuseboard_console.text.width import cut, fit, width
-from fuseboard_console.views.adapters.adapter_view import AdapterView, condition_of, make_view, stats_of
+from fuseboard_console.views.adapters.adapter_view import AdapterView, condition_of, down_seconds, make_view, stats_of
 from fuseboard_console.views.adapters.engine_names import engine_names
 from fuseboard_console.views.adapters.engine_presence import connection_of, header_text
 from fuseboard_console.views.events.sentences import event_sentence
+from fuseboard_console.views.lists.chains import ChainView, chain_views
 from fuseboard_console.views.selection.ordering import order_of
 from fuseboard_engine.events import BatchFinished
 from fuseboard_storage.board.board import AdapterRow, Board, InstanceRow
@@ -84,7 +96,17 @@ def status_text(board: Board, file: str, now: int, *, colour: bool) -> str:
         head += f"; {plural(overdue, 'overdue call')}"
     if board.batches_ended:
         head += f"; {board.batches_partial} of {plural(board.batches_ended, 'batch', 'batches')} accepted in part"
-    titles: tuple[str, ...] = ("ADAPTER", "STATE", "CALLS/S", "OK %", "P50", "P95", "NEXT PROBE", "LAST ERROR")
+    titles: tuple[str, ...] = (
+        "ADAPTER",
+        "STATE",
+        "CALLS/S",
+        "OK %",
+        "P50",
+        "P95",
+        "DOWN SINCE",
+        "NEXT PROBE",
+        "LAST ERROR",
+    )
     rows = [(_cells(view, now), APPEARANCES[view.condition].style) for view in views]
     state = 1
     if len(board.instances) > 1:  # beside the name if two would look alike without it, else last
@@ -104,7 +126,32 @@ def status_text(board: Board, file: str, now: int, *, colour: bool) -> str:
             shown[state] = f"\x1b[{_COLOURS[style]}m{shown[state]}\x1b[0m"
         return "  ".join(shown).rstrip()
 
-    return "\n".join([head, "", line(titles), *(line(*row) for row in rows), *_total_lines(board, totals, now), *note])
+    chains = _chain_lines(board, now)
+    return "\n".join(
+        [head, "", line(titles), *(line(*row) for row in rows), *chains, *_total_lines(board, totals, now), *note]
+    )
+
+
+def _chain_lines(board: Board, now: int) -> list[str]:
+    """Return a line for each chain after an empty one: how many tasks are answered, by which adapter, since when."""
+    found = chain_views(board, now)
+    if not found:
+        return []
+    rows = [("CHAIN", "ANSWERED", "BY")]
+    for view in found:
+        by = f"{view.answerer}, {ordinal(view.place)} of {view.of}" if view.answerer and view.place else view.answerer
+        parts = [by or ("no task in the last minute" if view.condition == "idle" else "no adapter")]
+        if view.since is not None:
+            parts[0] += f" since {clock(view.since)} ({whole_span((now - view.since) / SECOND)})"
+        parts += [f"{one.adapter} {one.why}" for one in view.unavailable]
+        if view.degraded:
+            parts.append(f"{percent(view.degraded)} % degraded")
+        if view.letters:
+            parts.append(f"{rate(view.letters)} dead letters/s")
+        share = "-" if view.share is None else f"{percent(view.share)} %"
+        rows.append((cut(view.name, 40), share, "; ".join(parts)))
+    first = max(width(row[0]) for row in rows)
+    return ["", *(f"{fit(name, first)}  {fit(share, 8, 'right')}  {text}" for name, share, text in rows)]
 
 
 def _opening_count(totals: Mapping[str, EngineTotals]) -> int:
@@ -161,10 +208,18 @@ def _cells(view: AdapterView, now: int) -> tuple[str, ...]:
         percent(recent.success_rate),
         latency(recent.p50),
         latency(recent.p95),
+        _down_since(view, now),
         coming,
         error,
     )
     return tuple(dash.get(cell, cell) for cell in cells)
+
+
+def _down_since(view: AdapterView, now: int) -> str:
+    """Return when an outage began: `01:43:21 (2 min)`."""
+    if view.down_since is None:
+        return ""
+    return f"{clock(view.down_since)} ({whole_span(down_seconds(view, now))})"
 
 
 def status_json(board: Board, file: str, now: int) -> dict[str, Any]:
@@ -209,6 +264,7 @@ def status_json(board: Board, file: str, now: int) -> dict[str, Any]:
             "moved_to": board.restarted.moved_to or None,
             "dead_letters_left": board.restarted.letters,
         },
+        "chains": [_chain(view) for view in chain_views(board, now)],
         "adapters": [_adapter(board, view) for view in views_of(board, now)],
         "dead_letters": {status: count for status, count in board.dead_letters.items() if count},
         "workflows": [_workflow(run) for run in reversed(board.workflows.values())],
@@ -241,6 +297,23 @@ def _totals(board: Board, name: str, totals: EngineTotals, now: int) -> dict[str
             }
             for adapter, total in totals.adapters.items()
         ],
+    }
+
+
+def _chain(view: ChainView) -> dict[str, Any]:
+    engine, task_type = view.key
+    return {
+        "engine": engine,
+        "task_type": task_type,
+        "condition": view.condition,
+        "answered": view.share,
+        "degraded": view.degraded,
+        "answered_by": view.answerer or None,
+        "place": view.place,
+        "length": view.of,
+        "since": view.since,
+        "unavailable": [{"adapter": one.adapter, "why": one.why} for one in view.unavailable],
+        "dead_letters_per_second": view.letters,
     }
 
 
@@ -285,6 +358,7 @@ def _adapter(board: Board, view: AdapterView) -> dict[str, Any]:
         "state": row.state,
         "condition": view.condition,
         "since": row.since,
+        "down_since": view.down_since,
         "reason": row.reason,
         "failures": row.failures,
         "failure_threshold": row.threshold,

@@ -1,0 +1,186 @@
+"""Chains as lines: what users notice, who answers since when, and which adapters take no call."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+from fuseboard_console.text.glyphs import ASCII, UNICODE, Glyphs
+from fuseboard_console.text.line import line_width, text_of
+from fuseboard_console.views.lists.chains import (
+    ChainView,
+    chain_line,
+    chain_sign,
+    chain_views,
+    chains_summary,
+    name_cells,
+    trend_of,
+)
+from fuseboard_engine.events import Event, PreferenceSet, RouteFinished
+from fuseboard_storage.board.board import Board
+from support.console_story import added, at, changed, fold, started, stopped
+from support.hostile_texts import HOSTILE
+
+NOW = 120.5
+
+
+def chain(*order: str, task_type: str = "") -> PreferenceSet:
+    return PreferenceSet(at=at(0), order=order, task_type=task_type)
+
+
+def done(when: float, adapter: str = "", task_type: str = "pay", **fields: object) -> RouteFinished:
+    """A task that an adapter answered; without one, that none did."""
+    return RouteFinished(
+        at=at(when), task="t", task_type=task_type, success=bool(adapter), adapter=adapter, attempts=(), **fields
+    )
+
+
+def every_second(route: Callable[[int], Event], first: int = 0, last: int = 120) -> list[Event]:
+    return [route(second) for second in range(first, last)]
+
+
+def board_of(*events: Event | list[Event], adapters: tuple[str, ...] = ("a", "b", "c")) -> Board:
+    flat = [event for one in events for event in (one if isinstance(one, list) else [one])]
+    return fold([started(), *map(added, adapters), *sorted(flat, key=lambda event: event.at)], alive=120)
+
+
+def only(board: Board, now: float = NOW) -> ChainView:
+    (view,) = chain_views(board, at(now))
+    return view
+
+
+def line(board: Board, cells: int = 118, glyphs: Glyphs = UNICODE, now: float = NOW) -> str:
+    views = chain_views(board, at(now))
+    trend = trend_of(board.chain_rows[views[0].key], at(now))
+    return text_of(chain_line(views[0], trend, at(now), cells, name_cells(views), glyphs)).rstrip()
+
+
+def opened(adapter: str, when: float, **fields: object) -> Event:
+    return changed(adapter, "open", when, until=at(300), **fields)
+
+
+OUT = board_of(
+    chain("a", "b", task_type="pay"),
+    every_second(lambda second: done(second, "a") if second < 60 else done(second, dead_letter=second)),
+    opened("a", 60),
+    opened("b", 61),
+)
+
+
+def test_a_chain_without_an_answer_says_since_when_and_which_adapters_take_no_call() -> None:
+    shown = line(OUT)
+    assert shown.startswith(" ✖ pay   0.0 %  ██████▁▁▁▁▁▁  nobody answers since 14:01:00 (60 s)   a ✖   b ✖  ")
+    assert shown.endswith("☠ 1.0/s")
+    view = only(OUT)
+    assert (view.condition, view.share, view.answerer, view.since) == ("out", 0.0, "", at(60))
+
+
+def test_at_80_columns_it_says_since_when_nobody_answers() -> None:
+    assert "nobody answers since 14:01:00 (60 s)" in line(OUT, 76)
+    assert "nobody since 14:01:00" in line(OUT, 56)
+    assert "nobody" in line(OUT, 38)
+
+
+def test_a_later_adapter_says_its_place_and_what_is_before_it() -> None:
+    board = board_of(
+        chain("a", "b", "c", task_type="pay"),
+        every_second(lambda second: done(second, "a" if second < 60 else "c")),
+        opened("a", 60),
+        opened("b", 61, reason="rate_limited"),
+    )
+    assert "▽ pay" in line(board)
+    assert "100 %  ████████████  c, 3rd of 3 since 14:01:00   a ✖   b limited until 14:05:00" in line(board)
+    assert only(board).condition == "failover"
+
+
+def test_a_healthy_chain_is_quiet() -> None:
+    board = board_of(chain("a", "b", task_type="pay"), every_second(lambda second: done(second, "a")))
+    assert line(board) == " ● pay   100 %  ████████████  a, 1st of 2"
+    assert only(board).unavailable == ()
+
+
+def test_degraded_answers_are_a_share_of_their_own() -> None:
+    some = board_of(every_second(lambda second: done(second, "" if second % 4 == 0 else "a", degraded=second % 4 == 0)))
+    assert "◇ pay" in line(some)
+    assert "% degraded" in line(some)
+    every = board_of(every_second(lambda second: done(second, degraded=True)))
+    assert "degraded answers only since 14:00:00" in line(every)
+    assert only(every).condition == "degraded"
+
+
+def test_a_single_task_without_an_answer_does_not_make_a_chain_out() -> None:
+    board = board_of(chain("a", task_type="pay"), done(115, dead_letter=1))
+    assert only(board).condition == "failing"
+    assert "nobody answers since 14:01:55 (6 s)" in line(board)
+
+
+def test_a_chain_that_answers_most_tasks_is_failing() -> None:
+    board = board_of(every_second(lambda second: done(second, "a" if second % 3 else "")))
+    assert only(board).condition == "failing"
+    assert only(board).share == pytest.approx(0.7)
+
+
+def test_a_chain_without_tasks_is_idle_unless_none_of_its_adapters_takes_a_call() -> None:
+    calm = board_of(chain("a", task_type="pay"), done(5, "a"))
+    assert only(calm).condition == "idle"
+    assert "no task in the last minute" in line(calm)
+    out = board_of(chain("a", task_type="pay"), done(5, "a"), opened("a", 6))
+    assert only(out).condition == "out"
+
+
+def test_the_most_severe_chain_is_first_and_the_title_counts() -> None:
+    board = board_of(
+        chain("a", "b"),
+        *(
+            every_second(lambda second, adapter=adapter, kind=kind: done(second, adapter, kind))  # type: ignore[misc]
+            for kind, adapter in (("fine", "a"), ("later", "b"), ("broken", ""))
+        ),
+    )
+    views = chain_views(board, at(NOW))
+    assert [view.name for view in views] == ["broken", "later", "fine"]
+    assert chains_summary(views) == "1 out, 1 on a later adapter, of 3"
+    assert chains_summary(views[2:]) == "1"
+
+
+def test_chains_of_several_engines_name_them() -> None:
+    board = fold([started(name="shop"), done(1, "a")], alive=2)
+    other = fold([started(name="billing"), done(1, "a")], alive=2)
+    board.chain_rows.update(other.chain_rows)
+    assert [view.name for view in chain_views(board, at(3))] == ["pay (billing)", "pay (shop)"]
+
+
+def test_an_ended_engine_takes_no_call() -> None:
+    board = board_of(chain("a", task_type="pay"), done(5, "a"), stopped(100))
+    assert only(board).unavailable[0].why == "ended"
+
+
+def test_the_trend_has_a_gap_where_no_task_ended() -> None:
+    board = board_of(done(5, "a"), done(115), done(116, "a"))
+    trend = trend_of(board.chain_rows["checkout", "pay"], at(120))
+    assert trend == (1.0, *[None] * 10, 0.5)
+
+
+@pytest.mark.parametrize("glyphs", [UNICODE, ASCII], ids=["unicode", "ascii"])
+@pytest.mark.parametrize("cells", [1, 8, 20, 40, 60, 78, 118, 198])
+def test_a_line_fits_at_any_width(cells: int, glyphs: Glyphs) -> None:
+    for text in HOSTILE:
+        board = board_of(
+            chain(text, "b", task_type=text),
+            every_second(lambda second, text=text: done(second, "b", text)),  # type: ignore[misc]
+            opened(text, 3),
+            adapters=(text, "b"),
+        )
+        views = chain_views(board, at(NOW))
+        trend = trend_of(board.chain_rows[views[0].key], at(NOW))
+        shown = chain_line(views[0], trend, at(NOW), cells, name_cells(views), glyphs)
+        assert line_width(shown) <= cells
+        assert text_of(shown).isprintable()
+
+
+def test_signs_differ_without_colour() -> None:
+    view = only(OUT)
+    for glyphs in (UNICODE, ASCII):
+        conditions = ("out", "degraded", "failing", "failover", "answered", "idle")
+        signs = [chain_sign(view._replace(condition=condition), glyphs) for condition in conditions]
+        assert len(set(signs)) == len(conditions)
