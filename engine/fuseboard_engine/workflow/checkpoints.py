@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from typing import Literal, Protocol
 
 import msgspec
@@ -93,17 +94,27 @@ class Checkpoints(Protocol):
             UnknownRun: no run has this id.
         """
 
-    async def left(self, *, failed: bool = False) -> list[tuple[str, str]]:
-        """Return run and workflow of each run that was interrupted, or whose process is gone, oldest first.
+    async def unfinished_runs(self, *, failed: bool = False) -> list[tuple[str, str]]:
+        """Return the ids of the run and the workflow of each interrupted run, oldest first.
 
-        `failed` includes the runs that failed.
+        A run whose process is gone was interrupted too. `failed` includes the runs that failed.
         """
 
     async def failures(self, workflow: str, limit: int) -> list[tuple[str, SavedNode]]:
-        """Return run and node of the failed nodes of a workflow, newest first, at most `limit`.
+        """Return the failed nodes of a workflow, each after the id of its run, newest first, at most `limit`.
 
         Failures of runs that were resumed and finished since are not among them.
         """
+
+
+async def unfinished_runs(checkpoints: Checkpoints, *, failed: bool) -> list[tuple[str, str]]:
+    """Return what `Checkpoints.unfinished_runs` does, also from an object that has only its deprecated name `left`."""
+    query = getattr(checkpoints, "unfinished_runs", None)
+    if query is None:
+        warnings.warn("Checkpoints.left is now called unfinished_runs", DeprecationWarning, stacklevel=2)
+        query = checkpoints.left  # type: ignore[attr-defined]
+    found: list[tuple[str, str]] = await query(failed=failed)
+    return found
 
 
 class MemoryCheckpoints:
@@ -142,10 +153,15 @@ class MemoryCheckpoints:
             raise UnknownRun(run)
         return self.runs[run]
 
-    async def left(self, *, failed: bool = False) -> list[tuple[str, str]]:
+    async def unfinished_runs(self, *, failed: bool = False) -> list[tuple[str, str]]:
         """Return the unfinished runs; see `Checkpoints`."""
         found = [run for run in self.runs.values() if run.resumable and (failed or run.state != "failed")]
         return [(run.run, run.workflow) for run in sorted(found, key=lambda run: run.started_at)]
+
+    async def left(self, *, failed: bool = False) -> list[tuple[str, str]]:
+        """Deprecated name of `unfinished_runs`."""
+        warnings.warn("MemoryCheckpoints.left is now called unfinished_runs", DeprecationWarning, stacklevel=2)
+        return await self.unfinished_runs(failed=failed)
 
     async def failures(self, workflow: str, limit: int) -> list[tuple[str, SavedNode]]:
         """Return the failed nodes of a workflow; see `Checkpoints`."""

@@ -13,7 +13,7 @@ from fuseboard_engine.errors import FuseboardError
 from fuseboard_engine.runtime.cancellation import call_in_loop
 from fuseboard_engine.workflow.active_runs import ActiveRuns
 from fuseboard_engine.workflow.binding import WorkflowHost
-from fuseboard_engine.workflow.checkpoints import Checkpoints
+from fuseboard_engine.workflow.checkpoints import Checkpoints, unfinished_runs
 from fuseboard_engine.workflow.errors import ResumeRefused, RunInUse, WorkflowError
 from fuseboard_engine.workflow.operator_resume import resume_and_report, run_of
 from fuseboard_engine.workflow.result import WorkflowResult
@@ -95,7 +95,7 @@ class WorkflowService:
         if self.checkpoints is None:
             return {}
         ended: dict[str, WorkflowResult | FuseboardError] = {}
-        for run, workflow in await self.checkpoints.left(failed=failed):
+        for run, workflow in await unfinished_runs(self.checkpoints, failed=failed):
             if workflow not in self.workflows:
                 continue
             try:

@@ -6,6 +6,7 @@ import contextlib
 import os
 import socket
 import sqlite3
+import warnings
 from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from pathlib import Path
@@ -94,9 +95,14 @@ class FileCheckpoints:
         """Return a saved run; see `Checkpoints`."""
         return await self._run_in_thread(self._load, run)
 
-    async def left(self, *, failed: bool = False) -> list[tuple[str, str]]:
+    async def unfinished_runs(self, *, failed: bool = False) -> list[tuple[str, str]]:
         """Return the unfinished runs that no process is executing; see `Checkpoints`."""
         return await self._run_in_thread(self._interrupted, failed)
+
+    async def left(self, *, failed: bool = False) -> list[tuple[str, str]]:
+        """Deprecated name of `unfinished_runs`."""
+        warnings.warn("FileCheckpoints.left is now called unfinished_runs", DeprecationWarning, stacklevel=2)
+        return await self.unfinished_runs(failed=failed)
 
     async def failures(self, workflow: str, limit: int) -> list[tuple[str, SavedNode]]:
         """Return the failed nodes of a workflow, newest first; see `Checkpoints`."""

@@ -600,13 +600,13 @@ def _(fault: Fault) -> None:
 
 @breaks("test_runs_without_a_process_are_left_oldest_first")
 def _(fault: Fault) -> None:
-    def make(left: Any) -> Any:
+    def make(unfinished_runs: Any) -> Any:
         async def newest_first(self: Any, *, failed: bool = False) -> Any:
-            return (await left(self, failed=failed))[::-1]
+            return (await unfinished_runs(self, failed=failed))[::-1]
 
         return newest_first
 
-    runs(fault, "left", make)
+    runs(fault, "unfinished_runs", make)
 
 
 @breaks("test_a_run_in_progress_is_not_taken")

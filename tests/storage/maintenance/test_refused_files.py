@@ -71,7 +71,7 @@ async def add_a_dead_letter(path: Path) -> None:
 async def read_checkpoints(path: Path) -> None:
     checkpoints = FileCheckpoints(path)
     try:
-        await checkpoints.left()
+        await checkpoints.unfinished_runs()
     finally:
         checkpoints.close()
 

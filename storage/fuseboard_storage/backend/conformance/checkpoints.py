@@ -81,8 +81,8 @@ class CheckpointConformance:
                 await runs.end(name, state, harness.now())  # type: ignore[arg-type]
                 harness.advance(0.01)
             await runs.begin(_run(harness, "alive"))
-            assert await runs.left() == [("killed", "orders"), ("interrupted", "orders")]
-            assert [run for run, _ in await runs.left(failed=True)] == ["killed", "interrupted", "failed"]
+            assert await runs.unfinished_runs() == [("killed", "orders"), ("interrupted", "orders")]
+            assert [run for run, _ in await runs.unfinished_runs(failed=True)] == ["killed", "interrupted", "failed"]
 
     @in_loop
     async def test_a_run_in_progress_is_not_taken(self, harness: StoreHarness) -> None:
@@ -100,7 +100,7 @@ class CheckpointConformance:
                 one.take("r1", harness.now()), two.take("r1", harness.now()), return_exceptions=True
             )
             assert [type(outcome) for outcome in taken if outcome is not None] == [RunInUse]
-            assert await two.left() == []
+            assert await two.unfinished_runs() == []
 
     @in_loop
     async def test_the_end_of_a_run_is_saved(self, harness: StoreHarness) -> None:
