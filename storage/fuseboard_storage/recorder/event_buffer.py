@@ -75,11 +75,12 @@ class EventBuffer:
         self.most_bytes = most_bytes
         self.dropped = 0
         """Events dropped since the recording began."""
-        self._bytes = 0  # of the measured items
+        self._bytes = 0  # of the items in the head and of the measured ones
         self._head: deque[Item] = deque()
-        self._head_sizes: deque[int] = deque()  # of all items in the head
-        self._queue: deque[Item] = deque()
-        self._queue_sizes: deque[int] = deque()  # of the first items in the queue, those that were measured
+        self._head_sizes: deque[int] = deque()
+        self._measured: deque[Item] = deque()  # after the head
+        self._sizes: deque[int] = deque()
+        self._queue: deque[Item] = deque()  # after the measured ones
         self._head_sifted = False  # the head holds no sheddable event
         self._lock = threading.Lock()
         self._idle = False
@@ -95,7 +96,7 @@ class EventBuffer:
         return self._bytes
 
     def __len__(self) -> int:
-        return len(self._head) + len(self._queue)
+        return len(self._head) + len(self._measured) + len(self._queue)
 
     def add(self, item: Item) -> None:
         """Append one item. Never waits for the disk and never raises."""
@@ -117,7 +118,7 @@ class EventBuffer:
     def wait(self, seconds: float) -> None:
         """Wait until an event arrives or `wake` is called, at most `seconds`. For the writer."""
         self._idle = True
-        if self._queue or self._head:
+        if len(self):
             self._idle = False
             return
         self._wake.acquire(timeout=seconds)
@@ -131,7 +132,9 @@ class EventBuffer:
         """Remove and return up to `most` of the oldest items. For the writer."""
         with self._lock:
             items = self._pop(self._head, self._head_sizes, most)
-            items += self._pop(self._queue, self._queue_sizes, most - len(items))
+            items += self._pop(self._measured, self._sizes, most - len(items))
+            pop = self._queue.popleft
+            items += [pop() for _ in range(min(most - len(items), len(self._queue)))]
             self._set_room()
             batch = Batch(items, self._unreported, self._spans)
             self._unreported = 0
@@ -167,30 +170,30 @@ class EventBuffer:
 
     def _set_room(self) -> None:
         """Set the length of the queue at which `add` has to look: it is full, or more events have to be measured."""
-        self._room = max(0, min(self.size - len(self._head), len(self._queue_sizes) + self._unmeasured_limit()))
+        self._room = max(0, min(self.size - len(self._head) - len(self._measured), self._unmeasured_limit()))
 
     def _measure(self) -> None:
         """Measure the oldest events and cut their texts, until few enough are unmeasured.
 
         A few at a time are measured, so that no call waits for all of them.
         """
-        queue, sizes = self._queue, self._queue_sizes
-        while len(queue) - len(sizes) > self._unmeasured_limit() - STEP and len(sizes) < len(queue):
-            item = queue[len(sizes)]
-            size = size_of(item)
-            if size > OVERHEAD + MAX_NAME and not isinstance(item, Barrier):
-                item = queue[len(sizes)] = within_limits(item)
+        queue, measured, sizes = self._queue, self._measured, self._sizes
+        while (more := min(STEP, len(queue) - self._unmeasured_limit() + STEP, len(queue))) > 0:
+            for _ in range(more):
+                item = queue.popleft()
                 size = size_of(item)
-            self._bytes += size
-            sizes.append(size)
+                if size > OVERHEAD + MAX_NAME and not isinstance(item, Barrier):
+                    item = within_limits(item)
+                    size = size_of(item)
+                measured.append(item)
+                sizes.append(size)
+                self._bytes += size
 
     def _pop(self, source: deque[Item], sizes: deque[int], most: int) -> list[Item]:
-        """Remove and return up to `most` items, and the sizes of those that were measured."""
-        pop = source.popleft
-        items = [pop() for _ in range(min(most, len(source)))]
-        pop_size = sizes.popleft
-        self._bytes -= sum([pop_size() for _ in range(min(len(items), len(sizes)))])
-        return items
+        """Remove up to `most` items and their sizes, and return the items."""
+        pop, pop_size, count = source.popleft, sizes.popleft, min(most, len(source))
+        self._bytes -= sum([pop_size() for _ in range(count)])
+        return [pop() for _ in range(count)]
 
     def _push_head(self, item: Item, size: int) -> None:
         self._head.appendleft(item)
@@ -223,7 +226,9 @@ class EventBuffer:
             self._head_sifted = not self._head
             for item, size in reversed(kept):
                 self._push_head(item, size)
-        for item, size in self._sift(self._queue, self._queue_sizes, goal, any_type=any_type):
+        kept = self._sift(self._measured, self._sizes, goal, any_type=any_type)
+        kept += self._sift(self._queue, deque(), goal, any_type=any_type)
+        for item, size in kept:
             self._head.append(item)
             self._head_sizes.append(size)
             self._bytes += size
