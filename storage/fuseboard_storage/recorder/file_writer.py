@@ -16,7 +16,7 @@ from fuseboard_storage.backend.protocols import Describable
 from fuseboard_storage.backend.values import UNLIMITED, EventBatch, Heartbeat
 from fuseboard_storage.board.metrics import Spans, merge_spans
 from fuseboard_storage.errors import RecordingError
-from fuseboard_storage.recorder.keyframe_pace import KeyframePace
+from fuseboard_storage.recorder.keyframe_pace import EVEN, KeyframePace
 from fuseboard_storage.recorder.retention import InstancePruner, Retention, apply_retention
 from fuseboard_storage.recorder.session import WriterSession
 from fuseboard_storage.sqlite.file_identity import RecordingReplaced
@@ -25,7 +25,7 @@ from fuseboard_storage.sqlite.integrity import is_damage
 from fuseboard_storage.sqlite.write_lock import LockingConnection, transaction
 from fuseboard_storage.tables import commands, events, instances, keyframes, marks, metrics
 from fuseboard_storage.tables.event_batches import Prepared
-from fuseboard_storage.tables.keyframes import EVERY, LARGE_SLICE, SLICE, KeyframeMaker
+from fuseboard_storage.tables.keyframes import LARGE_SLICE, SLICE, KeyframeMaker
 
 RETENTION_SHARE: Final = 4  # while many events wait, retention pauses for this many times as long as its last slice
 
@@ -252,7 +252,7 @@ class FileWriter:
         began = time.monotonic()
         seconds = self._pace.seconds(behind, wrote)
         while behind >= SLICE and (calm or time.monotonic() - began < seconds):
-            most = LARGE_SLICE if behind >= EVERY else SLICE
+            most = LARGE_SLICE if behind >= EVEN else SLICE
             maker.fold(most)
             behind, calm = behind - most, False
         return behind

@@ -16,7 +16,7 @@ PATIENCE: Final = 5.0
 URGENT: Final = 40_000
 """The number of events that are not folded at which folding comes first."""
 
-EVEN: Final = 25_000
+EVEN: Final = 35_000
 """The number of events that are not folded at which folding takes as much time as writing."""
 
 MOST_SECONDS: Final = 0.25
