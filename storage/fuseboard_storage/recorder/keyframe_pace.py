@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from fuseboard_storage.backend.values import UNLIMITED
-from fuseboard_storage.tables.keyframes import MOST_BEHIND, SLICE
+from fuseboard_storage.tables.keyframes import MOST_BEHIND
 
 MARGIN: Final = 1_000
 """Events that a transaction may add to those of the buffer: reports of drops, ends of other engines."""
@@ -18,6 +18,9 @@ URGENT: Final = 40_000
 
 EVEN: Final = 35_000
 """The number of events that are not folded at which folding takes as much time as writing."""
+
+FIRST: Final = 15_000
+"""The number of events that are not folded up to which writing comes first: events in memory do not survive a kill."""
 
 MOST_SECONDS: Final = 0.25
 """Seconds of folding in one cycle, at most, so that commands and heartbeats are not delayed."""
@@ -62,14 +65,14 @@ class KeyframePace:
 
     @staticmethod
     def seconds(behind: int, wrote: float) -> float:
-        """Return for how many seconds to fold in a cycle.
+        """Return for how many seconds to fold in a cycle while many events wait.
 
         Args:
             behind: The number of events that are not folded.
             wrote: The seconds that the cycle has spent on writing.
         """
-        if behind < SLICE:
+        if behind <= FIRST:
             return 0.0
         if behind >= URGENT:
             return MOST_SECONDS
-        return min(MOST_SECONDS, wrote * behind / EVEN)
+        return min(MOST_SECONDS, wrote * (behind - FIRST) / (EVEN - FIRST))

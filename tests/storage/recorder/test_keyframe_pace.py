@@ -21,7 +21,15 @@ from hypothesis import strategies as st
 from fuseboard_engine.events import EngineStarted, Event, RouteFinished
 from fuseboard_storage import Recording
 from fuseboard_storage.board.board import Board
-from fuseboard_storage.recorder.keyframe_pace import EVEN, MOST_SECONDS, PATIENCE, UNLIMITED, URGENT, KeyframePace
+from fuseboard_storage.recorder.keyframe_pace import (
+    EVEN,
+    FIRST,
+    MOST_SECONDS,
+    PATIENCE,
+    UNLIMITED,
+    URGENT,
+    KeyframePace,
+)
 from fuseboard_storage.sqlite import schema
 from fuseboard_storage.tables import events, keyframes, metrics
 from fuseboard_storage.tables.event_templates import Templates
@@ -70,9 +78,9 @@ def test_a_file_without_keyframes_is_written_at_once() -> None:
 
 
 def test_folding_takes_a_growing_share_of_the_time() -> None:
-    assert KeyframePace.seconds(SLICE - 1, 1.0) == 0.0
+    assert KeyframePace.seconds(FIRST, 1.0) == 0.0
     assert KeyframePace.seconds(EVEN, 0.1) == pytest.approx(0.1)
-    assert KeyframePace.seconds(EVEN // 5, 0.1) == pytest.approx(0.02)
+    assert KeyframePace.seconds(FIRST + (EVEN - FIRST) // 5, 0.1) == pytest.approx(0.02)
     assert KeyframePace.seconds(URGENT, 0.0) == MOST_SECONDS
 
 
