@@ -63,6 +63,7 @@ class Recorder:
 
     Raises:
         ValueError: `retention` or `restore` is given for a store that is not a recording.
+        RecordingError: The path is a URL.
     """
 
     def __init__(
@@ -400,6 +401,9 @@ def record(
 
 
 def _store_of(path: str | os.PathLike[str] | Store, retention: Retention | None, *, restore: bool) -> Store:
+    if isinstance(path, str) and "://" in path:
+        scheme = path.partition("://")[0]  # the rest may hold a password
+        raise RecordingError(f"{scheme}:// names no recording.", "Give the path of a file, or a Store of the backend.")
     if isinstance(path, str | os.PathLike):
         return FileStore(path, retention=retention)
     if not isinstance(path, FileStore) and restore:

@@ -15,6 +15,7 @@ from fuseboard_engine.engine import Engine
 from fuseboard_engine.events import AdapterAdded, EngineStarted, EngineStopped, EventsDropped, RouteFinished
 from fuseboard_engine.runtime.clock import wall_clock
 from fuseboard_storage.backend import EventBatch, InDoubt, StoreBehind, StoreReplaced
+from fuseboard_storage.errors import RecordingError
 from fuseboard_storage.recorder import file_writer
 from fuseboard_storage.recorder.file_store import FileStore
 from fuseboard_storage.recorder.recorder import Recorder, record
@@ -271,3 +272,9 @@ async def test_the_retention_of_a_recording_given_as_a_store_is_applied(
     async with record(FakeEngine(), FileStore(tmp_path / "a.db", retention=retention)):
         await until_async(done)
     assert applied[0] == retention
+
+
+def test_a_url_is_not_taken_for_the_path_of_a_file_and_its_password_not_shown() -> None:
+    with pytest.raises(RecordingError, match=r"redis:// names no recording") as raised:
+        record(FakeEngine(), "redis://:secret@host/0")
+    assert "secret" not in str(raised.value)
