@@ -19,7 +19,8 @@ _INVISIBLE = frozenset("\u115f\u1160\u3164\uffa0\u2800\u034f\u17b4\u17b5")
 _HIDDEN = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
 _NAMED = {"\n": "\\n", "\r": "\\r", "\t": "\\t", "\x1b": "\\e"}
 _MAX_MARKS = 2
-_SHORT = 300  # characters of a text that is remembered: names and reasons repeat in every frame
+_SHORT = 300  # characters of a short text; thousands of them are remembered, as names and reasons repeat in every frame
+_LONG = 4_000  # characters of a text of which hundreds are remembered: errors repeat too
 _MARGIN = 1_000  # characters behind the limit in which secrets are sought: one that is cut in two is still recognised
 
 
@@ -30,16 +31,20 @@ def safe_text(text: str, limit: int = MAX_LENGTH) -> str:
     rest. At most two combining marks per letter are kept.
     """
     if len(text) <= _SHORT:
-        return _safe_short_text(text, limit)
-    hidden = hide_secrets(text[: limit + _MARGIN])
-    if len(text) > limit + _MARGIN and len(hidden) <= limit:
-        hidden += "…"
-    return escaped_text(hidden, limit)
+        return _safe_short_text(text, limit, False)
+    head = text[: limit + _MARGIN]
+    make = _safe_long_text if len(head) <= _LONG else _safe_text
+    return make(head, limit, len(head) < len(text))
 
 
-@lru_cache(maxsize=4_096)
-def _safe_short_text(text: str, limit: int) -> str:
-    return escaped_text(hide_secrets(text), limit)
+def _safe_text(text: str, limit: int, cut: bool) -> str:
+    """Return a text as `safe_text` does; `cut`: more of it follows."""
+    hidden = hide_secrets(text)
+    return escaped_text(f"{hidden}…" if cut and len(hidden) <= limit else hidden, limit)
+
+
+_safe_short_text = lru_cache(4_096)(_safe_text)
+_safe_long_text = lru_cache(512)(_safe_text)
 
 
 def escaped_text(text: str, limit: int = MAX_LENGTH) -> str:

@@ -63,7 +63,10 @@ def _safe(value: Any) -> Any:
         safe = safe_error_text(value)
         return value if safe == value else safe
     if isinstance(value, Attempt):
-        return with_safe_texts(value)
+        error, type_, why = map(safe_error_text, (value.error, value.error_type, value.why))
+        if error == value.error and type_ == value.error_type and why == value.why:
+            return value
+        return msgspec.structs.replace(value, error=error, error_type=type_, why=why)
     found = tuple([_safe(item) for item in value])
     return value if all(map(is_, found, value)) else found
 

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fuseboard_console.text.line import Span, cut_line, fit_line, line_width, right, text_of
-from fuseboard_console.text.safe_text import safe_text
+from fuseboard_console.text.safe_text import escaped_text, safe_text
 from fuseboard_console.text.width import cut, fit, width
 from support.hostile_texts import HOSTILE
 
@@ -41,6 +41,15 @@ def test_a_letter_keeps_two_marks_and_no_more() -> None:
 
 def test_a_very_long_text_ends_in_an_ellipsis() -> None:
     assert safe_text("x" * 5000, limit=10) == "x" * 10 + "…"
+
+
+@pytest.mark.parametrize("length", [10, 299, 1_500, 50_000])
+def test_no_secret_is_shown_not_even_one_that_the_limit_cuts_in_two(length: int) -> None:
+    for limit in (length + 4, length + 12, length + 200):
+        shown = safe_text(f"{'x' * length} sk-Zq7RtY88pLmN3vKx and more", limit)
+        assert "Zq7R" not in shown
+        assert shown.endswith("…") is (limit < len(f"{'x' * length} [hidden] and more"))
+    assert escaped_text("sk-Zq7RtY88pLmN3vKx\n") == "sk-Zq7RtY88pLmN3vKx\\n"
 
 
 @given(st.text(st.characters(), max_size=60))
