@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 
 from fuseboard_console.actions.model import key_for
 from fuseboard_console.pages.list_page import ListPage
 from fuseboard_console.screens.adapter_detail import show_detail
 from fuseboard_console.screens.text_detail import Link
+from fuseboard_console.text.formatting import plural
 from fuseboard_console.text.line import Line, Span
 from fuseboard_console.tui.protocols import ConsoleHost, Frame
 from fuseboard_console.views.adapters.engine_names import engine_names
@@ -17,7 +19,9 @@ from fuseboard_engine.events import RouteFinished
 from fuseboard_storage.board.board import AdapterKey, Entry
 
 OUTCOMES = ("", "failover", "degraded", "failed", "dead")
-"""The choices of `f`; all at first."""
+"""The choices of `f`; all at first. `failed` includes the tasks that became dead letters."""
+_SINGULAR = {"failover": "failed over", "degraded": "degraded", "failed": "failed", "dead": "a dead letter"}
+_WORDS = {"failover": "failed over", "degraded": "degraded", "failed": "failed", "dead": "dead letters"}
 
 
 class Routes(ListPage[int]):
@@ -34,6 +38,7 @@ class Routes(ListPage[int]):
         self._made: tuple[object, ...] = ()
         self._types = 0
         self._outcome = ""
+        self._outcomes: dict[int, str] = {}
 
     def rows(self, frame: Frame) -> Sequence[int]:
         """Return the event numbers of the routes that the Board keeps."""
@@ -43,9 +48,20 @@ class Routes(ListPage[int]):
             self._made = made
             self._entries = {entry.seq: entry for entry in routes}
             self._types = type_width(routes)
+            self._outcomes = {seq: outcome_of(self._route(seq)) for seq in self._entries}
         if self._outcome:
-            return [seq for seq in self._entries if outcome_of(self._route(seq)) == self._outcome]
+            return [seq for seq, outcome in self._outcomes.items() if _is(outcome, self._outcome)]
         return list(self._entries)
+
+    @property
+    def nothing(self) -> str:
+        """The text of an empty list."""
+        if self._outcome and self._entries:
+            key = key_for(self.host.actions, "outcome")
+            return (
+                f"None of the latest {len(self._entries):,} routes is {_SINGULAR[self._outcome]}; {key} shows others."
+            )
+        return self.EMPTY
 
     def _route(self, seq: int) -> RouteFinished:
         route = self._entries[seq].event
@@ -55,8 +71,16 @@ class Routes(ListPage[int]):
     def heading(self, cells: int) -> Line:
         """Return the column titles."""
         key = key_for(self.host.actions, "outcome")
-        only = f"only {self._outcome}; {key} shows others" if self._outcome else f"newest first; {key} shows only some"
-        return (Span(only, "muted"),)
+        found = Counter(self._outcomes.values())
+        counts = {name: sum(n for outcome, n in found.items() if _is(outcome, name)) for name in _WORDS}
+        texts = {name: f"{count:,} {_WORDS[name]}" for name, count in counts.items() if count}
+        if "dead" in texts:
+            texts["dead"] = plural(counts["dead"], "dead letter")
+        told = ", ".join(texts.values())
+        if self._outcome:
+            only = f"only {_WORDS[self._outcome]}: {counts[self._outcome]:,} of {len(self._entries):,}"
+            return (Span(f"{only}; {key} shows others", "muted"),)
+        return (Span(f"newest first{': ' if told else ''}{told}; {key} shows only some", "muted"),)
 
     def line(self, key: int, cells: int) -> Line:
         """Return a route, attempts from left to right."""
@@ -108,3 +132,8 @@ class Routes(ListPage[int]):
         """Show only routes with the next outcome."""
         self._outcome = OUTCOMES[(OUTCOMES.index(self._outcome) + 1) % len(OUTCOMES)]
         self.host.show()
+
+
+def _is(outcome: str, chosen: str) -> bool:
+    """Return whether a route's outcome is among those of a choice."""
+    return outcome == chosen or (chosen == "failed" and outcome == "dead")

@@ -63,11 +63,16 @@ async def test_f_cycles_through_the_outcomes() -> None:
             started(),
             route(1, attempt("a", "success"), adapter="a"),
             route(2, attempt("a", "failure"), success=False, error="no luck"),
+            route(3, attempt("a", "failure"), success=False, dead_letter=7),
         ]
     )
     async with show.app.run_test(size=(120, 40), notifications=True) as pilot:
-        await pilot.press("2", "f", "f", "f")
-        await until(show.sees("only failed", "no answer: no luck"), pilot)
+        await pilot.press("2")
+        await until(show.sees("newest first: 2 failed, 1 dead letter; f shows only some"), pilot)
+        await pilot.press("f", "f")
+        await until(show.sees("None of the latest 3 routes is degraded; f shows others."), pilot)
+        await pilot.press("f")
+        await until(show.sees("only failed: 2 of 3; f shows others", "no answer: no luck", "dead letter 7"), pilot)
         assert "a ✓" not in show.screen()
         await pilot.press("f", "f")
         await until(show.sees("a ✓"), pilot)
