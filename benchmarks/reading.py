@@ -1,7 +1,7 @@
-"""How long it takes to find events in a large recording, by kind, adapter, task and time.
+"""How long it takes to open a large recording, to seek in it, and to find events by kind, adapter, task and time.
 
-Two recordings have the same events, one a hundredth of the other. Each query is answered from an index, so the large
-one should hardly take longer.
+The recordings have the same events, of which the smaller ones have fewer. Each query is answered from an index, and
+each Board is folded from the nearest keyframe, so the largest one should hardly take longer.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import random
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import closing
 from pathlib import Path
 from statistics import median
@@ -21,8 +21,10 @@ from timing import Scale
 
 from fuseboard_engine.events import Attempt, AttemptFailed, Event, RouteFinished, StateChanged
 from fuseboard_storage import Recording
+from fuseboard_storage.board import Board, Entry
 from fuseboard_storage.sqlite.schema import connect
 from fuseboard_storage.tables import events as rows
+from fuseboard_storage.tables import keyframes
 from fuseboard_storage.tables.event_templates import Templates
 
 START = 1_767_225_600_000_000
@@ -52,14 +54,21 @@ def events(count: int) -> Iterator[Event]:
 
 
 def build(path: Path, count: int) -> None:
-    """Write a recording with this many events."""
-    templates, part = Templates(), []
+    """Write a recording with this many events, and as many keyframes as a recorder makes."""
+    templates, board, part = Templates(), Board(), list[Event]()
+    due = keyframes.EVERY
     with closing(connect(path)) as file:
-        for event in events(count):
+        for number, event in enumerate(events(count), start=1):
             part.append(event)
+            board.apply(Entry(number, 1, event))
             if len(part) == 5_000:
                 _insert(file, part, templates)
                 part = []
+            if number >= due:
+                data = keyframes.dump(board)
+                due = number + min(max(keyframes.EVERY, len(data) // 64), keyframes.MOST_BETWEEN)
+                sql = "INSERT INTO keyframes(seq, at, format, board) VALUES (?, ?, ?, ?)"
+                file.execute(sql, (number, board.at, keyframes.FORMAT, data))
         _insert(file, part, templates)
 
 
@@ -86,33 +95,66 @@ def queries(count: int) -> dict[str, dict[str, Any]]:
 
 
 async def measure(path: Path, count: int) -> dict[str, float]:
-    """Return the milliseconds that each query takes: the median of several runs, newest first."""
-    found = {}
+    """Return the milliseconds that each step takes: the median of several runs. Events are read newest first."""
+    chance = random.Random(2)
+
+    async def opened() -> None:
+        async with Recording.open(path) as recording:
+            await recording.board()
+
+    found = {"open, with the current Board": await _median(opened)}
     async with Recording.open(path) as recording:
+        last = await recording.last_seq()
+
+        async def seek() -> None:
+            await recording.board_at(at=START + chance.randrange(count) * APART)
+
+        async def page() -> None:
+            await recording.events(limit=100, before=chance.randrange(101, last + 1), newest_first=True)
+
+        async def poll() -> None:
+            recording.unchanged()
+            await recording.head()
+            await recording.slice(last, 250)
+
+        found["seek to any time"] = await _median(seek)
+        found["a page of 100 events"] = await _median(page)
+        found["poll for new events"] = await _median(poll)
         for title, wanted in queries(count).items():
-            times = []
-            for _ in range(ROUNDS):
-                start = perf_counter()
+
+            async def query(wanted: dict[str, Any] = wanted) -> None:
                 await recording.events(**wanted, newest_first=True)
-                times.append((perf_counter() - start) * 1e3)
-            found[title] = median(times)
+
+            found[title] = await _median(query)
     return found
 
 
+async def _median(step: Callable[[], Awaitable[None]]) -> float:
+    times = []
+    for _ in range(ROUNDS):
+        start = perf_counter()
+        await step()
+        times.append((perf_counter() - start) * 1e3)
+    return median(times)
+
+
 def run(scale: Scale) -> Report:
-    """Measure the queries in a small and in a large recording."""
-    large = scale.of(1_000_000, 5_000)
-    small = max(500, large // 100)
+    """Measure recordings of three sizes."""
+    large = scale.of(10_000_000, 5_000)
+    sizes = [max(300, large // 1_000), max(500, large // 10), large]
     with tempfile.TemporaryDirectory() as folder:
         figures = []
-        for count in (small, large):
+        for count in sizes:
             path = Path(folder) / f"{count}.db"
             build(path, count)
             figures.append(asyncio.run(measure(path, count)))
+            path.unlink()
     table = Table(
-        "Finding events",
-        ("query", f"{small:,} events (ms)", f"{large:,} events (ms)"),
-        tuple((title, figure(figures[0][title]), figure(figures[1][title])) for title in figures[1]),
+        "Reading",
+        ("step", *(f"{count:,} events (ms)" for count in sizes)),
+        tuple((title, *(figure(one[title]) for one in figures)) for title in figures[-1]),
     )
-    slowest = max(figures[1].values())
-    return Report((table,), (at_most(f"slowest query among {large:,} events, ms", slowest, LIMIT),))
+    more = max(figures[-1][title] - figures[0][title] for title in figures[-1])
+    return Report(
+        (table,), (at_most(f"slowest step among {large:,} events, ms more than among {sizes[0]:,}", more, LIMIT),)
+    )
