@@ -1,9 +1,9 @@
 """Faults in large numbers, with real processes and files: `python benchmarks/campaign.py [--quick] [NAME ...]`.
 
 Each campaign damages something that an application depends on (its process, its file, its disk, its clock) again and
-again, and counts what was acknowledged and is missing afterwards (lost), what exists twice (doubled), what did not end
-(hung), and the longest call. The exit code is 1 if anything was lost, doubled or hung. `--write` puts the table into
-docs/reliability.md. Linux only.
+again, and counts what was acknowledged and is missing afterwards (lost), what exists twice (duplicated), what did not
+end (hung), and the longest call. The exit code is 1 if anything was lost, duplicated or hung. `--write` puts the
+table into docs/reliability.md. Linux only.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ class Outcome:
 
     tried: int
     lost: int = 0
-    doubled: int = 0
+    duplicated: int = 0
     hung: int = 0
     worst: float | None = None
     note: str = ""
@@ -58,7 +58,7 @@ class Outcome:
         return Outcome(
             self.tried + other.tried,
             self.lost + other.lost,
-            self.doubled + other.doubled,
+            self.duplicated + other.duplicated,
             self.hung + other.hung,
             max(worsts, default=None),
             self.note or other.note,
@@ -66,8 +66,8 @@ class Outcome:
 
     @property
     def clean(self) -> bool:
-        """Whether nothing was lost, doubled or hung."""
-        return not (self.lost or self.doubled or self.hung)
+        """Whether nothing was lost, duplicated or hung."""
+        return not (self.lost or self.duplicated or self.hung)
 
 
 # -------------------------------------------------------------------------------- child processes
@@ -250,8 +250,8 @@ def compare(lines: list[str], paths: list[Path]) -> tuple[int, int, float]:
             lost += value not in events
         elif kind == "call":
             worst = max(worst, float(value))
-    doubled = sum(count - 1 for count in (*letters.values(), *events.values()) if count > 1)
-    return lost, doubled, worst
+    duplicated = sum(count - 1 for count in (*letters.values(), *events.values()) if count > 1)
+    return lost, duplicated, worst
 
 
 # -------------------------------------------------------------------------------- the campaigns
@@ -274,8 +274,8 @@ def kills(tries: int, folder: Path) -> Outcome:
                 hung += 1
             child.kill()
             lines += child.lines
-        lost, doubled, worst = compare(lines, [path])
-        total += Outcome(len(some), lost, doubled, hung, worst)
+        lost, duplicated, worst = compare(lines, [path])
+        total += Outcome(len(some), lost, duplicated, hung, worst)
     return total
 
 
@@ -284,10 +284,10 @@ def writers(tries: int, folder: Path) -> Outcome:
     path = folder / "writers.db"
     children = [Child(writing(path, f"app{n}", tries)) for n in range(8)]
     hung = sum(not child.join(PATIENCE + tries) for child in children)
-    lost, doubled, worst = compare([line for child in children for line in child.lines], [path])
+    lost, duplicated, worst = compare([line for child in children for line in child.lines], [path])
     letters, events = stored(path)
     missing = 8 * tries * 4 - len(letters) + 8 * tries * 5 - len(events)
-    return Outcome(8 * tries * 5, lost + missing, doubled, hung, worst)
+    return Outcome(8 * tries * 5, lost + missing, duplicated, hung, worst)
 
 
 def replacements(tries: int, folder: Path) -> Outcome:
@@ -313,8 +313,8 @@ def replacements(tries: int, folder: Path) -> Outcome:
         child.read(1.5)
         os.kill(child.pid, signal.SIGTERM)
         child.join(2.0)
-        lost, doubled, worst = compare(child.lines, [*kept, path])
-        total += Outcome(len(some), lost, doubled, hung, worst)
+        lost, duplicated, worst = compare(child.lines, [*kept, path])
+        total += Outcome(len(some), lost, duplicated, hung, worst)
     return total
 
 
@@ -594,8 +594,8 @@ def _with_fault(name: str, fault: Fault, folder: Path) -> Outcome:
         hung += not child.join(10.0)
         hung += not any(line.startswith("closing") for line in child.lines)
         places = [found for found in place.rglob("*.db*") if not found.name.endswith(("-wal", "-shm"))]
-        lost, doubled, worst = compare(child.lines[seen:], [found for found in places if _is_recording(found)])
-    return Outcome(1, lost, doubled, hung, worst)
+        lost, duplicated, worst = compare(child.lines[seen:], [found for found in places if _is_recording(found)])
+    return Outcome(1, lost, duplicated, hung, worst)
 
 
 def _is_recording(path: Path) -> bool:
@@ -662,8 +662,8 @@ def clock_jumps(tries: int, folder: Path) -> Outcome:
                 lines += [f"call {time.perf_counter() - started:.6f}", f"letter bad-{number}", f"event good-{number}"]
         return lines
 
-    lost, doubled, worst = compare(asyncio.run(play()), [path])
-    return Outcome(tries, lost, doubled, 0, worst)
+    lost, duplicated, worst = compare(asyncio.run(play()), [path])
+    return Outcome(tries, lost, duplicated, 0, worst)
 
 
 # -------------------------------------------------------------------------------- two workers behind one socket
@@ -768,8 +768,8 @@ def restarts(tries: int, folder: Path) -> Outcome:
     with contextlib.closing(sqlite3.connect(path)) as connection:
         (counted,) = connection.execute("SELECT sum(calls) FROM metrics WHERE adapter = 'upstream'").fetchone()
     lost = sum(id not in events for id in answered) + max(0, len(answered) - counted)
-    doubled = sum(count - 1 for count in events.values() if count > 1) + max(0, counted - len(calls))
-    return Outcome(tries, lost, doubled, hung, worst[0])
+    duplicated = sum(count - 1 for count in events.values() if count > 1) + max(0, counted - len(calls))
+    return Outcome(tries, lost, duplicated, hung, worst[0])
 
 
 CAMPAIGNS: Final[dict[str, tuple[str, Callable[[int, Path], Outcome], int]]] = {
@@ -785,7 +785,7 @@ CAMPAIGNS: Final[dict[str, tuple[str, Callable[[int, Path], Outcome], int]]] = {
 
 
 def main(arguments: list[str]) -> int:
-    """Run the named campaigns and print their table; return 1 if anything was lost, doubled or hung."""
+    """Run the named campaigns and print their table; return 1 if anything was lost, duplicated or hung."""
     parser = argparse.ArgumentParser(prog="benchmarks/campaign.py", description="Try to lose something.")
     parser.add_argument("names", nargs="*", metavar="NAME", help=f"of {', '.join(CAMPAIGNS)} (default: all)")
     parser.add_argument("--quick", action="store_true", help="a twentieth of the tries")
@@ -802,11 +802,11 @@ def main(arguments: list[str]) -> int:
             outcome = campaign(tries, Path(folder))
         print(f"{name}: {json.dumps({f: getattr(outcome, f) for f in Outcome.__slots__})}", flush=True)
         worst = "" if outcome.worst is None else f"{outcome.worst * 1000:,.0f} ms"
-        rows.append((title, f"{outcome.tried:,}", str(outcome.lost), str(outcome.doubled), str(outcome.hung), worst))
+        rows.append((title, f"{outcome.tried:,}", str(outcome.lost), str(outcome.duplicated), str(outcome.hung), worst))
         notes += [outcome.note] if outcome.note else []
         clean = clean and outcome.clean
     report = Report(
-        (Table("Campaigns", ("campaign", "tried", "lost", "doubled", "hung", "worst call"), tuple(rows)),),
+        (Table("Campaigns", ("campaign", "tried", "lost", "duplicated", "hung", "worst call"), tuple(rows)),),
         (),
         tuple(notes),
     )

@@ -118,7 +118,7 @@ def run(scale: Scale) -> Report:
         (Table("A dead letter to its commit, microseconds", heads, tuple(rows)),),
         tuple(targets),
         (
-            "store: the store alone, the letter made beforehand; engine: all of `enqueue`; recorded: the same, with a "
-            "recorder that writes to the same file.",
+            "store: the store alone, the dead letter created beforehand; engine: all of `enqueue`; recorded: the same, "
+            "with a recorder that writes to the same file.",
         ),
     )

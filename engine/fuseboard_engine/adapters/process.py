@@ -147,7 +147,7 @@ async def start_process(command: Sequence[str], **options: Any) -> tuple[asyncio
 async def close_pipes_after_exit(process: asyncio.subprocess.Process, exited: asyncio.Event) -> None:
     """Close the pipes once the program has exited and all that it wrote was read.
 
-    A descendant that it left behind may hold them for as long as it likes.
+    A descendant of the program may hold them open indefinitely.
     """
     await exited.wait()
     loop = asyncio.get_running_loop()
@@ -201,7 +201,7 @@ async def _write(stdin: asyncio.StreamWriter | None, given: bytes) -> None:
 
 
 async def _terminate(process: asyncio.subprocess.Process, read: bool) -> None:
-    """Kill the whole process group if it still runs, and wait for the process: no zombie, no orphan.
+    """Kill the whole process group if it still runs, and wait for the process, so that no zombie or orphan remains.
 
     When `read` is false its pipes were not read to the end: a descendant may hold them although the process itself is
     gone.

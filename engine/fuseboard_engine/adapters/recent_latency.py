@@ -1,4 +1,4 @@
-"""The recent latency of one adapter, which hedging is timed by."""
+"""The recent latency of one adapter, which determines when a call is hedged."""
 
 from __future__ import annotations
 

@@ -1,4 +1,5 @@
-"""The thread pool for plain functions: bounded, aware of threads that hang, and no obstacle to the end of a program.
+"""The thread pool for plain functions. It is bounded, counts threads that hang, and does not keep a program from
+ending.
 
 A thread cannot be cancelled. When its attempt is abandoned, its late result is discarded, the thread counts as stuck,
 and another thread replaces it, up to a bound; beyond the bound calls are rejected instead of waiting silently.

@@ -17,7 +17,7 @@ AsyncCall = Callable[[Any], Awaitable[Any]]
 LOOP_PASSES: Final = 10
 """Passes of the event loop that a call may take to end once its limit has cancelled it; they take no time of their own.
 
-Enough for what waits for nothing but other tasks' ends, such as a cancelled `TaskGroup`.
+These are enough for a call that only waits for other tasks to end, such as a cancelled `TaskGroup`.
 """
 
 BUSY_LOOP: Final = 0.1

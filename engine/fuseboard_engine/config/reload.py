@@ -184,7 +184,7 @@ def _unknown_rules(engine: Configurable, settings: Settings) -> Iterator[tuple[L
 
 
 def refuse(engine: Configurable, source: str, problem: str) -> ConfigReloaded:
-    """Emit that a configuration was refused. The previous one stays in effect."""
+    """Emit the event that a configuration was refused. The previous one stays in effect."""
     event = ConfigReloaded(at=engine.wall(), ok=False, source=source, problem=safe_error_text(problem))
     engine.emit(event)
     return event

@@ -84,7 +84,7 @@ async def _watch(
     engine: Configurable, path: Path, interval: float | None, environment: Mapping[str, str] | None
 ) -> None:
     applied = seen = _fingerprint(path)
-    if applied is not None and engine.settings is not None:  # settings from no file are not compared with one
+    if applied is not None and engine.settings is not None:  # else it was configured in code
         _apply(engine, path, environment, only_if_changed=True)
     while True:
         configured = 1.0 if engine.settings is None else engine.settings.reload.interval

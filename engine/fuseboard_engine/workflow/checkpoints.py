@@ -1,4 +1,4 @@
-"""The saved state of runs, and the contract of what saves it."""
+"""The saved state of runs, and the protocol of the stores that save it."""
 
 from __future__ import annotations
 

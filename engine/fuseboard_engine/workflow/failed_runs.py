@@ -1,4 +1,4 @@
-"""Failed runs as dead letters: the retry of such a letter resumes the run."""
+"""Failed runs as dead letters: the retry of such a dead letter resumes the run."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class LetterQueue(Protocol):
         """Keep a task as a dead letter and return its id."""
 
     async def find(self, selection: LetterSelection) -> list[DeadLetter]:
-        """Return the selected letters."""
+        """Return the selected dead letters."""
 
 
 def resume_adapter(workflow: str) -> str:
@@ -36,7 +36,7 @@ def resume_adapter(workflow: str) -> str:
 
 
 def resumes_run(resume: Callable[[str], Awaitable[WorkflowResult]]) -> Callable[[Mapping[str, Any]], Awaitable[Any]]:
-    """Return the function of that adapter: it resumes the run that a letter names.
+    """Return the function of the adapter that resumes failed runs: it resumes the run that a dead letter names.
 
     Raises:
         WorkflowFailed: the run failed again.

@@ -21,7 +21,8 @@ def to_json(value: Any, name: str) -> str:
     """Return a value as JSON text.
 
     Raises:
-        WorkflowError: it would not survive a JSON round trip; the text says where and why, and calls it `name`.
+        WorkflowError: the value would change in a JSON round trip; the text says where and why, and calls the value
+        `name`.
     """
     reason = why_not_json(value, name)
     if reason is not None:

@@ -1,4 +1,4 @@
-"""Decides which nodes of a run may begin, and which never will. Pure: no clock, no calls."""
+"""Decides which nodes of a run may begin, and which can no longer begin. Pure: no clock, no calls."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class ReadyQueue:
             self._release(name)
 
     def finish(self, node: str) -> None:
-        """Mark a node as done; nodes that waited only for it become ready."""
+        """Mark a node as done; nodes that waited only for this one become ready."""
         self._settled.add(node)
         self._release(node)
 
@@ -44,7 +44,7 @@ class ReadyQueue:
                 self.ready.append(name)
 
     def fail(self, node: str) -> list[str]:
-        """Mark a node as failed and return the nodes that depend on it, which will never begin, each only once."""
+        """Mark a node as failed and return the nodes that depend on it and can no longer begin, each only once."""
         self._settled.add(node)
         skipped: list[str] = []
         stack = [node]

@@ -402,7 +402,7 @@ class Workflow:
     async def get_saved_failures(self, limit: int = 1000) -> list[NodeFailure]:
         """Return the failed nodes of saved runs, newest first, those of earlier processes included.
 
-        A run that was resumed and finished since has none. Without checkpoints they are those of `get_failures`.
+        A run that was resumed and finished since has none. Without checkpoints, return those of `get_failures`.
 
         Args:
             limit: how many at most.

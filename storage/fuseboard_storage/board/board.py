@@ -105,10 +105,10 @@ class Board:
         self.instances: dict[int, InstanceRow] = {}
         self.adapters: dict[AdapterKey, AdapterRow] = {}
         self.base_totals: dict[str, EngineTotals] = {}
-        """The totals of each name, of its adapters only those that are no longer shown; see `totals`."""
+        """The totals of each engine name. They include only the adapters that are no longer shown; see `totals`."""
         self._base_of: dict[int, EngineTotals] = {}
         self.left: dict[int, dict[str, AdapterRow]] = {}
-        """The adapters of ended instances that are no longer shown and that no process took, oldest first."""
+        """The adapters of ended instances that are no longer shown and that no process has continued, oldest first."""
         self.outages: dict[tuple[str, str], int] = {}
         """When the outage of an adapter began that its engine's process did not see end: by engine name and adapter."""
         self.chains: dict[tuple[int, str], tuple[str, ...]] = {}
@@ -128,7 +128,7 @@ class Board:
         """Finished batches of tasks, newest first."""
         self.scenario: ScenarioStep | None = None
         self.restarted: RecordingRestarted | None = None
-        """Why this recording started in place of another one, and where that is; None: it did not."""
+        """Why this recording started in place of another one, and where the other one is; None if it replaced none."""
         self.dropped = 0
         self.tasks = 0
         self.batches_ended = 0
@@ -175,7 +175,7 @@ class Board:
             self.left.pop(event.replaces, None)
 
     def _retire(self, old: InstanceRow) -> None:
-        """Remove an ended instance from view, but keep its adapters until another process takes their state."""
+        """Remove an ended instance from view, but keep its adapters until another process continues their state."""
         self.roster_version += 1
         self._keep_outages(old)
         totals = self._base_totals(old.id)

@@ -1,4 +1,4 @@
-"""Chains on the Board: for each engine name and task type, how its tasks ended and which adapter answers them."""
+"""Chains on the Board: for each engine name and task type, how the tasks ended and which adapter answers them."""
 
 from __future__ import annotations
 
@@ -129,7 +129,10 @@ Chains = dict[tuple[str, str], ChainRow]
 
 
 def new_chain(chains: Chains, engine: str, task_type: str) -> ChainRow:
-    """Add the row of a chain whose first task ended, and return it. Of too many, the one used least recently goes."""
+    """Add the row of a chain whose first task ended, and return it.
+
+    If there are too many rows, remove the one used least recently.
+    """
     if len(chains) >= KEPT_CHAINS:
         del chains[min(chains, key=lambda key: chains[key].seconds[-1].at if chains[key].seconds else 0)]
     row = chains[engine, task_type] = ChainRow(engine, task_type)

@@ -1,4 +1,4 @@
-"""Totals of all processes of one name, which stay when a process ends: of its tasks, and of each of its adapters."""
+"""The totals of all processes of one engine name: of its tasks and of each adapter. They stay when a process ends."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class AdapterTotals(msgspec.Struct, gc=False):
     latency: dict[int, int] = {}
 
     def add(self, row: AdapterRow) -> None:
-        """Add what one process did: its counts without those that it continues from another one."""
+        """Add the counts of one process, without those that it continues from another one."""
         self._count(row, 1)
         add_histogram(self.latency, row.latency)
         if row.inherited:

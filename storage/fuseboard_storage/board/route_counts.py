@@ -29,7 +29,7 @@ BARRIERS: Final[frozenset[type[Event]]] = frozenset((EngineStarted, EngineStoppe
 
 
 def is_ordinary(event: Event, slow: float = SLOW) -> bool:
-    """Return whether an event is of no interest by itself: a route that its first adapter answered at once.
+    """Return whether an event is an ordinary route: one that its first adapter answered at once.
 
     Args:
         event: Any event.
@@ -118,7 +118,7 @@ class RouteCounter:
             sums.failures = counts.failures
 
     def note(self, event: Event) -> None:
-        """Take notice of an event that is kept: it, and not an earlier route, decides on its adapters' breakers."""
+        """Record that an event is kept: this event, not an earlier route, determines its adapters' breakers."""
         attempts: tuple[Attempt, ...] = ()
         if type(event) is RouteFinished:
             attempts = event.attempts
@@ -130,7 +130,7 @@ class RouteCounter:
             self._decided(attempt.adapter)
 
     def take(self) -> RoutesCounted:
-        """Return the counts as an event, and begin again."""
+        """Return the counts as an event, and start new ones."""
         adapters = {
             adapter: RouteCounts(
                 calls=sums.span.calls,

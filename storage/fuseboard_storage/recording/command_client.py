@@ -1,4 +1,4 @@
-"""Sends commands to the engines of a recording: all of them or none, and never into a file that replaced it."""
+"""Sends commands to the engines of a recording: all of them or none, and none to a file that replaced it."""
 
 from __future__ import annotations
 

@@ -131,7 +131,7 @@ class EventQuery:
     async def page(self, numbers: Numbers, limit: int) -> list[Entry]:
         """Return the first matching entries of a range, at most `limit`, in the order of reading.
 
-        An event that this version cannot decode is returned as a bare `Event`.
+        An event that this version cannot decode is returned as an `Event` with its time only.
         """
         wanted = self._wanted
         matching, values = self._table.matching(wanted.kinds, wanted.adapter)
@@ -166,8 +166,8 @@ class EventQuery:
     async def _merged(self, templates: Sequence[int], numbers: Numbers, limit: int) -> list[int]:
         """Return the first numbers among the events of several templates, from the index of each.
 
-        The index gives a few numbers of each template. A template of which there may be more numbers among the first
-        `limit` is asked again, for twice as many.
+        The index gives a few numbers of each template. If a template may have more numbers among the first `limit`,
+        it is queried again for twice as many.
         """
         beyond = "<" if self._newest_first else ">"
         within = f" AND e.seq > {numbers.after}" if self._newest_first else f" AND e.seq < {numbers.before}"

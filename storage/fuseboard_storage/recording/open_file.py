@@ -80,7 +80,7 @@ class OpenFile:
             return self._connection
         async with self._reopening:
             mode = reading_mode(self.path)
-            # A file that is gone or was replaced is read on, as one is that is not immutable.
+            # A file that is gone or was replaced is still read, like one that is not immutable.
             if mode != self._mode and schema.identity_of(self.path) == self._identity:
                 if self._table is not None and schema.inspect(self.path) == "empty":
                     raise damaged(self.path, "it was truncated")

@@ -103,7 +103,7 @@ class Recording(OpenFile):
     async def slice(self, after: int, limit: int, to: int = keyframes.NEWEST) -> list[Entry]:
         """Return entries as `entries` does, with those of kinds that this version does not know as `UnknownEvent`.
 
-        A damaged event is a bare `Event` with its time.
+        A damaged event is returned as an `Event` with its time only.
 
         Args:
             after: Only entries with a number above this.
@@ -388,7 +388,7 @@ class Recording(OpenFile):
         """Return the entries of a dead letter in order: its creation and each of its changes.
 
         Args:
-            letter: The letter's id.
+            letter: The id of the dead letter.
             since: When it was created, UTC microseconds; older events are not searched.
         """
         if (table := await self._event_table()) is None:

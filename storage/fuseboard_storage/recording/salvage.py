@@ -51,7 +51,7 @@ class TableSalvage(NamedTuple):
 
 
 def check(path: str | os.PathLike[str]) -> list[str]:
-    """Return what SQLite finds wrong with a recording, at most `MAX_PROBLEMS`; nothing if it is sound.
+    """Return the problems that SQLite finds in a recording, at most `MAX_PROBLEMS`; none if the recording is sound.
 
     Raises:
         RecordingError: The file is missing, is not a recording, or cannot be read.

@@ -21,7 +21,7 @@ from fuseboard_storage.tables.instances import mark_dead
 from fuseboard_storage.tables.keyframes import EVERY
 
 _LONG_AGO: Final = 600.0
-"""Seconds after which a Board is loaded again: ordinary routes that it had half applied may have become counts."""
+"""Seconds after which a Board is loaded again: ordinary routes of which it has applied a part may be counts now."""
 
 
 class ConnectionState(enum.Enum):
