@@ -88,13 +88,14 @@ def _check_all(document: Document) -> None:
     from fuseboard_engine.config.loader import unresolved_references, validate_settings
     from fuseboard_engine.documents.loader import DocumentError
     from fuseboard_engine.documents.validation_errors import sort_by_line
+    from fuseboard_engine.error_text.redaction import escape_controls
 
     mistakes = []
     try:
         validate_settings(document)
     except DocumentError as error:
         mistakes = str(error).splitlines()
-    mistakes += unresolved_references(document)
+    mistakes += map(escape_controls, unresolved_references(document))
     if mistakes:
         raise DocumentError("\n".join(sort_by_line(mistakes)))
 

@@ -32,6 +32,7 @@ from fuseboard_engine.documents.validation_errors import (
     make_error,
     sort_by_line,
 )
+from fuseboard_engine.error_text.redaction import escape_controls
 from fuseboard_engine.runtime.references import resolve_attribute
 
 PREFIX = "FUSEBOARD__"
@@ -228,7 +229,9 @@ def _move_legacy_fields(document: Document) -> None:
             target = target.setdefault(part, {})
         if not isinstance(target, dict) or where[-1] in target:
             place = places.get(origin, "")
-            raise DocumentError(f"{place}: fault_tolerance.{field}: {'.'.join(where)} is set too; keep one")
+            raise DocumentError(
+                escape_controls(f"{place}: fault_tolerance.{field}: {'.'.join(where)} is set too; keep one")
+            )
         target[where[-1]] = old.pop(field)
         for location in [location for location in places if location[:2] == origin]:
             places[(*where, *location[2:])] = places.pop(location)
@@ -299,4 +302,6 @@ def _value(variable: str, text: str) -> Any:
     except DocumentError as error:
         shown = f"{text!r:.80}"
         reason = re.sub(r"^:\d*:? *", "", str(error)).removeprefix("invalid YAML: ")
-        raise DocumentError(f"environment variable {variable}: invalid value: {shown} ({reason})") from error
+        raise DocumentError(
+            escape_controls(f"environment variable {variable}: invalid value: {shown} ({reason})")
+        ) from error

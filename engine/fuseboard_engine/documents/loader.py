@@ -21,6 +21,7 @@ from fuseboard_engine.documents.validation_errors import (
     join_messages,
     make_error,
 )
+from fuseboard_engine.error_text.redaction import escape_controls
 from fuseboard_engine.errors import FuseboardError
 
 M = TypeVar("M", bound=BaseModel)
@@ -120,12 +121,14 @@ def _toml(text: str, name: str) -> Document:
     except ValueError as error:
         if not isinstance(error, tomllib.TOMLDecodeError):  # a number or date that Python itself refuses
             line = str(_line_of_value_error(text))
-            raise DocumentError(f"{name}:{line}: invalid TOML: {_value_problem(error)}") from error
+            raise DocumentError(escape_controls(f"{name}:{line}: invalid TOML: {_value_problem(error)}")) from error
         problem, _, place = str(error).partition(" (at ")
         line = place.removeprefix("line ").split(",")[0]
         if not line.isdecimal():
             line = str(text.rstrip().count("\n") + 1) if place else ""  # the end of the file
-        raise DocumentError(f"{name}{line and ':'}{line}: invalid TOML: {toml_message(problem)}") from error
+        raise DocumentError(
+            escape_controls(f"{name}{line and ':'}{line}: invalid TOML: {toml_message(problem)}")
+        ) from error
     if not data:
         raise DocumentError(f"{name}: the file is empty")
     locations = list(_locations(data))
@@ -135,7 +138,9 @@ def _toml(text: str, name: str) -> Document:
     for location, value in locations:
         if isinstance(value, int) and abs(value) > MAX_INTEGER:
             line = next((f":{lines[location[:n]]}" for n in range(len(location), 0, -1) if location[:n] in lines), "")
-            raise DocumentError(f"{name}{line}: {'.'.join(map(str, location))}: the number is too large")
+            raise DocumentError(
+                escape_controls(f"{name}{line}: {'.'.join(map(str, location))}: the number is too large")
+            )
     return Document(data, {location: f"{name}:{line}" for location, line in lines.items()})
 
 
@@ -201,7 +206,7 @@ def _compose(text: str, name: str) -> yaml.Node | None:
         return yaml.compose(text, Loader=_Composer)
     except yaml.MarkedYAMLError as error:
         line = error.problem_mark.line + 1 if error.problem_mark else 1
-        raise DocumentError(f"{name}:{line}: invalid YAML: {error.problem}") from error
+        raise DocumentError(escape_controls(f"{name}:{line}: invalid YAML: {error.problem}")) from error
     except yaml.reader.ReaderError as error:
         line = text.count("\n", 0, error.position) + 1
         character = ascii(chr(error.character))
@@ -209,7 +214,7 @@ def _compose(text: str, name: str) -> yaml.Node | None:
     except RecursionError as error:
         raise DocumentError(f"{name}: invalid YAML: it is nested too deeply") from error
     except (ValueError, OverflowError) as error:  # the scanner's own conversions, such as a version's digits
-        raise DocumentError(f"{name}: invalid YAML: {_value_problem(error)}") from error
+        raise DocumentError(escape_controls(f"{name}: invalid YAML: {_value_problem(error)}")) from error
 
 
 def _construct(node: yaml.Node, where: Location, lines: dict[Location, int], name: str, depth: int) -> Any:
@@ -227,7 +232,7 @@ def _construct(node: yaml.Node, where: Location, lines: dict[Location, int], nam
             if not isinstance(key, str | int):
                 raise DocumentError(f"{name}:{line}: a field name must be a string, not {key!r:.60}")
             if key in result:
-                raise DocumentError(f"{name}:{line}: {str(key)[:SHOWN]} is given twice; keep one")
+                raise DocumentError(escape_controls(f"{name}:{line}: {str(key)[:SHOWN]} is given twice; keep one"))
             lines[(*where, key)] = line
             result[key] = _construct(value_node, (*where, key), lines, name, depth + 1)
         return result
@@ -256,7 +261,7 @@ def _scalar(node: yaml.Node, name: str) -> Any:
         problem = _value_problem(error) if "digits" in str(error) else _invalid_value(node)
     finally:
         loader.dispose()
-    raise DocumentError(f"{name}:{node.start_mark.line + 1}: {problem}")
+    raise DocumentError(escape_controls(f"{name}:{node.start_mark.line + 1}: {problem}"))
 
 
 def _invalid_value(node: yaml.Node) -> str:

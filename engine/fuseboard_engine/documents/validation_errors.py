@@ -15,6 +15,7 @@ from pydantic_core import InitErrorDetails, PydanticCustomError
 
 from fuseboard_engine.documents.messages import expected, message_for, write
 from fuseboard_engine.documents.toml_locations import Location
+from fuseboard_engine.error_text.redaction import escape_controls
 
 MAX_MESSAGES = 200
 
@@ -109,7 +110,8 @@ def error_messages(
         alternatives = [text for error in here if (text := expected(error))]
         texts = [write(alternatives)] if alternatives else []
         texts += [_message(error, where, model) for error in here if not expected(error)]
-        sentences += [": ".join(part for part in (place, field, text) if part) for text in texts]
+        # One line each, also if a name of a field has a line break.
+        sentences += [escape_controls(": ".join(part for part in (place, field, text) if part)) for text in texts]
     return sort_by_line(sentences)
 
 

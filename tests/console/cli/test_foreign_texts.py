@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -114,6 +115,30 @@ def test_no_text_of_a_recording_controls_the_terminal_of_a_command(
 def test_no_command_shows_a_secret(command: str, secret: Path, capfd: pytest.CaptureFixture[str]) -> None:
     for text in SECRETS if "TEXT" in command else SECRETS[:1]:
         assert SECRET not in _run(command, secret, text, capfd)
+
+
+_QUOTED = json.dumps(CONTROLS)
+DOCUMENTS = (
+    ("a.yaml", f"{_QUOTED}: 1\n"),
+    ("a.yaml", f"name: {_QUOTED}\nadapters: {{{_QUOTED}: {{{_QUOTED}: {_QUOTED}}}}}\n"),
+    ("a.yaml", f"adapters: {{{_QUOTED}: {{errors: 3}}}}\nsteps: [{{at: 1, adapter: {_QUOTED}, {_QUOTED}: 2}}]\n"),
+    ("a.yaml", f"{_QUOTED}: 1\n{_QUOTED}: 2\n"),
+    ("a.yaml", "a: [\x1b\n"),
+    ("a.toml", f"{_QUOTED} = 1\n"),
+    ("a.toml", f"name = {_QUOTED}\n[adapters.{_QUOTED}]\nkind = {_QUOTED}\n"),
+    ("a.toml", f"[adapters.a]\nfunction = {_QUOTED}\n[{_QUOTED}]\nx = 99999999999999999999999\n"),
+    ("a.toml", "x = \x1b\n"),
+)
+
+
+@pytest.mark.parametrize("command", ["config check FILE", "config show FILE --json", "scenario check FILE"])
+@pytest.mark.parametrize(("name", "text"), DOCUMENTS)
+def test_no_text_of_a_document_controls_the_terminal(
+    command: str, name: str, text: str, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / f"b\x1b[31m\n\u202eFORGED{name}"
+    file.write_text(text, encoding="utf-8")
+    _check_harmless(_run(command, file, "", capfd))
 
 
 @pytest.mark.parametrize("kind", KINDS)
