@@ -1,13 +1,16 @@
 """From event object to committed row, compared with `executemany` of prepared rows.
 
-All variants write the same events to a new recording: WAL, synchronous NORMAL, the same table. Raw `executemany` gets
-finished tuples and only inserts them. The recorder gets events from the engine one by one, encodes each, counts the
-metrics per adapter and second, and is done when its barrier reports that all are committed.
+All variants write the same events to a new recording, through the same kind of connection: WAL, synchronous NORMAL, the
+same table with its two indexes (by template and by task), 4,096 rows per transaction, as many as the recorder commits
+at most. Raw `executemany` gets finished tuples and only inserts them. The recorder gets events from the engine one by
+one, keeps them in its buffer, turns each into a row, counts the metrics per adapter and second, folds some of them for
+keyframes, and is done when its barrier reports that all are committed.
 """
 
 from __future__ import annotations
 
 import asyncio
+import random
 import sqlite3
 import statistics
 import tempfile
@@ -23,9 +26,12 @@ from fuseboard_engine import Engine
 from fuseboard_engine.events import Attempt, AttemptFailed, Event, RouteFinished
 from fuseboard_storage import record
 from fuseboard_storage.sqlite.schema import connect, migrate
+from fuseboard_storage.tables.event_batches import Prepared
 from fuseboard_storage.tables.event_templates import Templates, row_shapes
+from fuseboard_storage.tables.events import insert
 
-LIMIT = 0.5
+LIMIT = 0.8
+COMMIT = 4_096
 RAW = "executemany of ready rows"
 INSERT = "INSERT INTO event_log(instance, at, task, template, body) VALUES (?, ?, ?, ?, ?)"
 
@@ -45,16 +51,18 @@ Row = tuple[int, int, str | None, int, str]
 def events(count: int) -> list[Event]:
     """Return the events of an engine: a finished route per task, and a failed attempt for every twentieth task."""
     found: list[Event] = []
+    chance = random.Random(1)
     for number in range(count):
         at = 1_767_225_600_000_000 + number * 200
-        task = f"task-{number}"
-        attempt = Attempt(adapter="prefect", outcome="success", number=1, duration=0.0421)
+        task = f"4218eef1c899e8b5-{0x1000 + number:x}"  # as an engine names its tasks
+        seconds = chance.lognormvariate(-3, 0.5)
+        attempt = Attempt(adapter="prefect", outcome="success", number=1, duration=seconds)
         if number % 20 == 0:
             failed = Attempt(
                 adapter="prefect",
                 outcome="failure",
                 number=1,
-                duration=0.3,
+                duration=chance.lognormvariate(-1, 0.5),
                 rule="connection",
                 error_type="ConnectionError",
                 error="connection refused by prefect.internal:4200",
@@ -72,7 +80,7 @@ def events(count: int) -> list[Event]:
                 success=True,
                 attempts=(attempt,),
                 adapter="prefect",
-                duration=0.0422,
+                duration=seconds + 1e-4,
                 left=("agno",),
                 why="order of this call",
             )
@@ -119,9 +127,28 @@ def json_rows(events: list[Event]) -> Callable[[Path], float]:
         for sql in (JSON_TABLE, *JSON_INDEXES):
             connection.execute(sql)
         started = perf_counter()
-        for start in range(0, len(rows), 5_000):
+        for start in range(0, len(rows), COMMIT):
             connection.execute("BEGIN")
-            connection.executemany(INSERT_JSON, rows[start : start + 5_000])
+            connection.executemany(INSERT_JSON, rows[start : start + COMMIT])
+            connection.execute("COMMIT")
+        took = perf_counter() - started
+        connection.close()
+        return took
+
+    return write
+
+
+def prepared(events: list[Event]) -> Callable[[Path], float]:
+    """Return a function that turns events into rows and inserts these, as the recorder does, and nothing else."""
+
+    def write(path: Path) -> float:
+        connection, templates = connect(path), Templates()
+        started = perf_counter()
+        for start in range(0, len(events), COMMIT):
+            part = events[start : start + COMMIT]
+            batch = Prepared(part, templates)
+            connection.execute("BEGIN")
+            insert(connection, 1, part, templates, batch)
             connection.execute("COMMIT")
         took = perf_counter() - started
         connection.close()
@@ -155,9 +182,10 @@ def run(scale: Scale) -> Report:
     emitted = events(scale.of(40_000, 50))
     rows = rows_of(emitted)
     ways = {
-        RAW: raw(rows, 5_000),
+        RAW: raw(rows, COMMIT),
         "executemany of ready rows, 100 a commit": raw(rows, 100),
         JSON_ROWS: json_rows(emitted),
+        "fuseboard, rows only": prepared(emitted),
         "fuseboard, from event objects": recorded(emitted),
     }
     seconds: dict[str, list[float]] = {name: [] for name in ways}
@@ -178,10 +206,11 @@ def run(scale: Scale) -> Report:
     )
     return Report(
         (table,),
-        (Target("at least half of raw executemany in large batches", f"{share:.2f}", share >= LIMIT),),
+        (Target("at least 0.8 of executemany of ready rows", f"{share:.2f}", share >= LIMIT),),
         (
             f"Of {JSON_ROWS}: {best[JSON_ROWS] / best['fuseboard, from event objects']:.2f}.",
             f"Best of {len(shares)} rounds; the median of the rounds' own shares is {statistics.median(shares):.2f}.",
             "The raw rows lie ready; ours are encoded, and counted into metrics, while the clock runs.",
+            "Rows only: events are turned into rows and inserted, without an engine, a buffer, metrics and keyframes.",
         ),
     )

@@ -145,7 +145,7 @@ class Prepared:
             count(spans, event)
 
     def _rows(self, events: Sequence[Event], templates: Templates) -> list[Row]:
-        rows: dict[int, Row] = {}
+        rows: list[Any] = [None] * len(events)
         for type_, shape in _plain_shapes.items():
             places = [place for place, event in enumerate(events) if type(event) is type_]
             if not places:
@@ -154,16 +154,17 @@ class Prepared:
                 places, plain = self._plain_rows(events, places, shape, templates)
             except Exception:
                 continue  # an event with odd values; each is prepared by itself
-            rows.update(zip(places, plain, strict=True))
+            for place, row in zip(places, plain, strict=True):
+                rows[place] = row
         for place, event in enumerate(events):
-            if place not in rows:
+            if rows[place] is None:
                 self._others.append(event)
                 try:
                     rows[place] = row = templates.prepare(event)
                     self._learn(event, row[2], templates)
                 except Exception:
                     rows[place] = templates.prepare(storable(event))
-        return [rows[place] for place in range(len(events))]
+        return rows
 
     def _plain_rows(
         self, events: Sequence[Event], places: list[int], shape: _PlainShape, templates: Templates
@@ -182,11 +183,12 @@ class Prepared:
         found = list(map(templates.plain.get, columns.key))
         seconds = [at // SECOND for at in columns.at]
         rows = list(zip(columns.at, columns.task, found, columns.body, strict=True))
-        alike = list(zip(seconds, found, map(bucket_of, columns.duration), strict=True))
+        alike: Iterable[Any] = zip(seconds, found, map(bucket_of, columns.duration), strict=True)
         if None in found:
             known = [template is not None for template in found]
-            places, rows, alike = (list(compress(column, known)) for column in (places, rows, alike))  # type: ignore[assignment]
-        self._alike.update(alike)  # type: ignore[arg-type]
+            places, rows = list(compress(places, known)), list(compress(rows, known))
+            alike = compress(alike, known)
+        self._alike.update(alike)
         return places, rows  # type: ignore[return-value]
 
     @staticmethod
