@@ -16,7 +16,7 @@ from fuseboard_storage.backend.protocols import Describable
 from fuseboard_storage.backend.values import UNLIMITED, EventBatch, Heartbeat
 from fuseboard_storage.board.metrics import Spans, merge_spans
 from fuseboard_storage.errors import RecordingError
-from fuseboard_storage.recorder.keyframe_pace import EVEN, KeyframePace
+from fuseboard_storage.recorder.keyframe_pace import EVEN, FIRST, URGENT, KeyframePace
 from fuseboard_storage.recorder.retention import InstancePruner, Retention, apply_retention
 from fuseboard_storage.recorder.session import WriterSession
 from fuseboard_storage.sqlite.file_identity import RecordingReplaced
@@ -246,12 +246,13 @@ class FileWriter:
     def _fold(self, maker: KeyframeMaker, wrote: float, *, calm: bool) -> int:
         """Fold events for a share of the time that was spent on writing. Return how many are left.
 
-        When few events wait, one slice is folded in any case, as the next cycle follows soon.
+        When few events wait, one slice is folded in any case, as the next cycle follows soon. Otherwise only so many
+        are folded that it is not urgent any more.
         """
         behind = maker.behind()
         began = time.monotonic()
-        seconds = self._pace.seconds(behind, wrote)
-        while behind >= SLICE and (calm or time.monotonic() - began < seconds):
+        seconds, enough = self._pace.seconds(behind, wrote), EVEN if behind >= URGENT else FIRST
+        while behind >= SLICE and (calm or (behind > enough and time.monotonic() - began < seconds)):
             most = LARGE_SLICE if behind >= EVEN else SLICE
             maker.fold(most)
             behind, calm = behind - most, False

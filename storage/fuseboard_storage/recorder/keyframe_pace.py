@@ -19,7 +19,7 @@ URGENT: Final = 40_000
 EVEN: Final = 35_000
 """The number of events that are not folded at which folding takes as much time as writing."""
 
-FIRST: Final = 15_000
+FIRST: Final = 20_000
 """The number of events that are not folded up to which writing comes first: events in memory do not survive a kill."""
 
 MOST_SECONDS: Final = 0.25
