@@ -118,6 +118,7 @@ def without_error_texts(value: Any) -> Any:
 
 def metrics(board: Board) -> str:
     """Return counters in the text format that Prometheus scrapes."""
+    label = _Labels()
     lines = [
         "# TYPE fuseboard_calls_total counter",
         "# HELP fuseboard_calls_total Calls of an adapter by outcome; rejected calls were not made.",
@@ -144,7 +145,7 @@ def metrics(board: Board) -> str:
     ]
     for engine, totals in board.totals().items():
         for name, total in totals.adapters.items():
-            labels = f'engine="{_label(engine)}",adapter="{_label(name)}"'
+            labels = f'engine="{label[engine]}",adapter="{label[name]}"'
             other = total.calls - total.successes - total.failed
             outcomes = (("success", total.successes), ("failure", total.failed), ("no_verdict", other))
             for outcome, count in (*outcomes, ("rejected", total.rejections)):
@@ -155,7 +156,7 @@ def metrics(board: Board) -> str:
     for row in board.rows():
         instance = board.instances.get(row.key.instance)
         engine = "" if instance is None else instance.name
-        labels = f'engine="{_label(engine)}",adapter="{_label(row.name)}",instance="{row.key.instance}"'
+        labels = f'engine="{label[engine]}",adapter="{label[row.name]}",instance="{row.key.instance}"'
         states.append(f"fuseboard_breaker_open{{{labels}}} {int(row.state not in _PASSING)}")
         overdue.append(f"fuseboard_overdue_calls{{{labels}}} {row.overdue}")
     batches = [
@@ -201,7 +202,23 @@ def _histogram(name: str, labels: str, histogram: Mapping[int, int], seconds: fl
     ]
 
 
-def _label(text: str) -> str:
-    """Return a name as a label: without secrets, and short enough for a store of metrics."""
-    shown = safe_text(name_within_limit(text))
-    return shown.replace("\\", "\\\\").replace('"', '\\"')
+class _Labels(dict[str, str]):
+    """Maps names to labels: without secrets, escaped, and short enough for a store of metrics.
+
+    Names that would get the same label, such as two that differ in a password only, get a number: a scrape with two
+    equal series is refused as a whole.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._taken: set[str] = set()
+
+    def __missing__(self, name: str) -> str:
+        shown = safe_text(name_within_limit(name)).replace("\\", "\\\\").replace('"', '\\"')
+        label, number = shown, 1
+        while label in self._taken:
+            number += 1
+            label = f"{shown} ({number})"
+        self._taken.add(label)
+        self[name] = label
+        return label

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fuseboard_console.http_api import responses
-from fuseboard_engine.events import EngineStarted
+from fuseboard_engine.events import AdapterAdded, EngineStarted
 from fuseboard_storage.board.board import Board, Entry
 from support.fake_engine import NOON, answered
 
@@ -34,3 +34,16 @@ def test_the_histogram_counts_exactly_the_calls_up_to_each_bound(durations: list
     assert list(buckets) == [*(2.0**n for n in range(-10, 9)), inf]
     assert buckets == {bound: sum(seconds <= bound for seconds in durations) for bound in buckets}
     assert (total, count) == (sum(durations), len(durations))
+
+
+def test_names_that_differ_only_in_what_is_hidden_get_series_of_their_own() -> None:
+    board = Board()
+    board.apply(Entry(1, 1, EngineStarted(at=NOON, name="app", host="h", pid=1)))
+    names = [f"https://app:{password}@db" for password in ("Zq7RtY88", "pLmN3vKx")]
+    names += ["a\x1b", "a\\x1b", "a\\e", f"{'x' * 1_000}1", f"{'x' * 1_000}2"]
+    for seq, name in enumerate(names, 2):
+        board.apply(Entry(seq, 1, AdapterAdded(at=NOON, adapter=name, policy={})))
+    series = [line.rpartition(" ")[0] for line in responses.metrics(board).splitlines() if not line.startswith("#")]
+    assert len(series) == len(set(series))
+    assert sum(line.startswith("fuseboard_breaker_open{") for line in series) == len(names)
+    assert not any("Zq7R" in line or "pLmN" in line or len(line) > 1_000 for line in series)
