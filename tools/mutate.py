@@ -392,7 +392,7 @@ def copy_tree(folder: Path) -> Path:
     return tree
 
 
-def limit_for(tree: Path, file: str, least: float) -> float:
+def limit_for(tree: Path, file: str, least: float, slowdown: float) -> float:
     """Return the seconds that the tests of a module may take when it is changed. Runs them unchanged.
 
     Raises:
@@ -404,7 +404,7 @@ def limit_for(tree: Path, file: str, least: float) -> float:
         raise SystemExit(f"{file}: {outcome.test} fails without a change")
     if outcome.verdict == "timeout":
         raise SystemExit(f"{file}: its tests take longer than {UNCHANGED_LIMIT:,.0f} s without a change")
-    return max(least, SLOWDOWN * (time.monotonic() - began))
+    return max(least, slowdown * (time.monotonic() - began))
 
 
 def attempt(tree: Path, mutant: Mutant, limit: float) -> Outcome:
@@ -423,7 +423,7 @@ def try_all(order: list[Mutant], options: argparse.Namespace) -> dict[Mutant, Ou
     results: dict[Mutant, Outcome] = {}
     with tempfile.TemporaryDirectory(prefix="mutate-") as folder:
         first = copy_tree(Path(folder))
-        limits = {file: limit_for(first, file, options.least_limit) for file in options.files}
+        limits = {file: limit_for(first, file, options.least_limit, options.slowdown) for file in options.files}
         until = time.monotonic() + options.seconds
         trees: SimpleQueue[Path] = SimpleQueue()
         trees.put(first)
@@ -466,8 +466,9 @@ def main() -> int:
     parser.add_argument("--seconds", type=float, default=1500, help="begin no further change after this time")
     parser.add_argument(
         "--least-limit", type=float, default=LEAST_LIMIT, metavar="SECONDS",
-        help=f"the tests of a change may take this long or {SLOWDOWN} times the unchanged run, whichever is longer",
+        help="the tests of a change may take this long, or the unchanged run times the slowdown, whichever is longer",
     )  # fmt: skip
+    parser.add_argument("--slowdown", type=float, default=SLOWDOWN, help="see --least-limit")
     parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1, help="copies that are tested at once")
     parser.add_argument("--list", action="store_true", help="only list the sample")
     parser.add_argument("--out", type=Path, help="also write each result as a line of JSON")
