@@ -621,11 +621,16 @@ def flips(tries: int, folder: Path) -> Outcome:
         os.dup2(null, 1)
         os.dup2(null, 2)
         for command in (["status", str(damaged)], ["events", str(damaged)], ["dlq", str(damaged), "list"]):
-            with contextlib.suppress(SystemExit):
+            try:
                 run(command)
+            except SystemExit:
+                pass
+            except BaseException:
+                tell(f"{command[0]}: {traceback.format_exc()}")
+                raise
         tell("done")
 
-    for _ in range(tries):
+    for number in range(tries):
         copy = bytearray(data)
         for _ in range(dice.choice((1, 1, 8, 64))):
             copy[dice.randrange(len(copy))] ^= 1 << dice.randrange(8)
@@ -635,6 +640,8 @@ def flips(tries: int, folder: Path) -> Outcome:
         started = time.monotonic()
         child = Child(read)
         ended = child.join()
+        if "done" not in child.lines:
+            print(f"flips: try {number} failed: {'; '.join(child.lines) or 'it hung or died'}", file=sys.stderr)
         total += Outcome(1, int(ended and "done" not in child.lines), 0, int(not ended), time.monotonic() - started)
     return total
 
