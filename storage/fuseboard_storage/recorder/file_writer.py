@@ -22,7 +22,7 @@ from fuseboard_storage.recorder.session import WriterSession
 from fuseboard_storage.sqlite.file_identity import RecordingReplaced
 from fuseboard_storage.sqlite.fork_gate import ForkGate
 from fuseboard_storage.sqlite.integrity import is_damage
-from fuseboard_storage.sqlite.write_lock import LockingConnection, transaction
+from fuseboard_storage.sqlite.write_lock import LockingConnection, is_busy, transaction
 from fuseboard_storage.tables import commands, events, instances, keyframes, marks, metrics
 from fuseboard_storage.tables.event_batches import Prepared
 from fuseboard_storage.tables.keyframes import LARGE_SLICE, SLICE, KeyframeMaker
@@ -232,6 +232,9 @@ class FileWriter:
         except RecordingReplaced:
             return False  # the next batch leaves the file
         except Exception as error:
+            if isinstance(error, sqlite3.Error) and is_busy(error):
+                self._maintenance_at = now + FIRST_PAUSE  # other writers may be waiting for keyframes
+                return False
             # Less and less often. Events are written meanwhile: they need no maintenance.
             self._maintenance_at = now + self._maintenance_pause
             self._maintenance_pause = min(RETENTION, 2 * self._maintenance_pause)

@@ -19,8 +19,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fuseboard_engine.events import EngineStarted, Event, RouteFinished
-from fuseboard_storage import Recording
+from fuseboard_storage import Recording, Retention
+from fuseboard_storage.backend.values import EventBatch, Heartbeat
 from fuseboard_storage.board.board import Board
+from fuseboard_storage.recorder import file_writer
 from fuseboard_storage.recorder.keyframe_pace import (
     EVEN,
     FIRST,
@@ -34,7 +36,7 @@ from fuseboard_storage.sqlite import schema
 from fuseboard_storage.tables import events, keyframes, metrics
 from fuseboard_storage.tables.event_templates import Templates
 from fuseboard_storage.tables.keyframes import MOST_BEHIND, SLICE, KeyframeMaker
-from support.fake_engine import NOON, answered, failed, opened
+from support.fake_engine import NOON, FakeEngine, answered, failed, opened
 from support.waiting import until
 
 FLOOD = Path(__file__).parents[2] / "support" / "programs" / "flood_engine.py"
@@ -201,6 +203,30 @@ def test_a_made_keyframe_is_stored_again_if_its_transaction_fails(file: sqlite3.
     maker.store()
     maker.stored()
     assert stored(file) == [500]
+
+
+def test_maintenance_that_meets_another_writer_is_not_postponed_for_longer_and_longer(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(file_writer, "FIRST_PAUSE", 0.0)
+    path = tmp_path / "a.db"
+    writer = file_writer.FileWriter(FakeEngine(), path, Retention(), [])
+    writer.open()
+    writer.append(EventBatch(routes(6_000), heartbeat=Heartbeat(NOON)))
+    other = sqlite3.connect(path, isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+    writer._maintenance_pause = 60.0  # after other failures
+    assert writer._session.connection is not None
+    writer._session.connection.patience = 0.0
+    writer._session.connection.execute("PRAGMA busy_timeout = 0")
+    for _ in range(40):
+        writer.maintain(1.0, calm=True, writable=True)
+    assert other.execute("SELECT count(*) FROM keyframes").fetchone() == (0,)
+    other.execute("ROLLBACK")
+    writer.maintain(1.0, calm=True, writable=True)
+    assert other.execute("SELECT count(*) FROM keyframes").fetchone() == (1,)
+    other.close()
+    writer.close()
 
 
 def test_entries_that_are_read_together_are_the_same(file: sqlite3.Connection) -> None:
