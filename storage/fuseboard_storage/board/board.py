@@ -50,7 +50,8 @@ from fuseboard_engine.events import (
     WorkflowStarted,
 )
 from fuseboard_storage.board import workflow_runs
-from fuseboard_storage.board.chain_rows import ChainRow, Chains, new_chain
+from fuseboard_storage.board.chain_rows import ChainRow, Chains, move_chains, new_chain
+from fuseboard_storage.board.clock_move import ClockMove
 from fuseboard_storage.board.histogram import add_histogram
 from fuseboard_storage.board.metrics import SECOND, AdapterSecond, attempts_of
 from fuseboard_storage.board.name_totals import EngineTotals
@@ -217,7 +218,7 @@ class Board:
             other = self.adapters.get(AdapterKey(sibling.id, row.name)) if sibling.name == engine.name else None
             if other is not None and other.down_since is not None:
                 began = min(began, other.down_since)
-        return began
+        return min(began, at)  # the clock may have been set back since
 
     @fold(EngineStopped)
     def _engine_stopped(self, entry: Entry, event: EngineStopped) -> None:
@@ -555,9 +556,10 @@ class Board:
     @fold(ClockChanged)
     def _clock_changed(self, entry: Entry, event: ClockChanged) -> None:
         self.state_version += 1
-        set_by, asleep = round(event.by * SECOND), round(event.asleep * SECOND)
+        change = ClockMove.of(event)
         for row in self.rows_of(entry.instance):
-            row.move_times(set_by, asleep)
+            row.move_times(change)
+        move_chains(self.chain_rows, self.instances, entry.instance, change)
 
     @fold(ScenarioStep)
     def _scenario_step(self, entry: Entry, event: ScenarioStep) -> None:

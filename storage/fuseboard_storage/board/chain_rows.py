@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from operator import attrgetter
 from typing import Final
 
 import msgspec
 
 from fuseboard_engine.events import Int64, RouteFinished
+from fuseboard_storage.board.clock_move import ClockMove
 from fuseboard_storage.board.metrics import SECOND
+from fuseboard_storage.board.rows import InstanceRow
 
 KEPT_SECONDS: Final = 120
 KEPT_CHAINS: Final = 500
@@ -89,6 +92,23 @@ class ChainRow(msgspec.Struct):
             if second.at < last:
                 yield second
 
+    def move_times(self, change: ClockMove) -> None:
+        """Express its times on a wall clock that was set."""
+        for second in self.seconds:
+            second.at = change.moved_second(second.at)
+        self.seconds.sort(key=attrgetter("at"))
+        self.answering_since = change.moved(self.answering_since)
+        if self.unanswered_since is not None:
+            self.unanswered_since = change.moved(self.unanswered_since)
+
+    def end_at(self, at: int) -> None:
+        """Forget the seconds after a time: another process counted them before it, too, saw that its clock was set."""
+        while self.seconds and self.seconds[-1].at > at:
+            del self.seconds[-1]
+        self.answering_since = min(self.answering_since, at)
+        if self.unanswered_since is not None:
+            self.unanswered_since = min(self.unanswered_since, at)
+
     def _begin_second(self, at: int) -> ChainSecond:
         """Return the second of a time that is not in the newest one, nor before it."""
         self._choose_answerer()
@@ -137,3 +157,20 @@ def new_chain(chains: Chains, engine: str, task_type: str) -> ChainRow:
         del chains[min(chains, key=lambda key: chains[key].seconds[-1].at if chains[key].seconds else 0)]
     row = chains[engine, task_type] = ChainRow(engine, task_type)
     return row
+
+
+def move_chains(chains: Chains, instances: dict[int, InstanceRow], reporter: int, change: ClockMove) -> None:
+    """Express the times of an engine's chains on its wall clock, which was set.
+
+    Each process of a name reports the change, and they share the chains: these are moved with the first one.
+    """
+    engine = instances.get(reporter)
+    if engine is None or not change.set_by:
+        return
+    siblings = [i.id for i in instances.values() if i.name == engine.name and i.ended_at is None]
+    for chain in chains.values():
+        if chain.engine == engine.name:
+            if engine.id == min(siblings, default=engine.id):
+                chain.move_times(change)
+            if change.set_by < 0:
+                chain.end_at(change.at)

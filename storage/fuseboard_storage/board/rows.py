@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections import deque
+from operator import attrgetter
 from typing import Any, NamedTuple
 
 from fuseboard_engine.events import Attempt, AttemptFailed, Event, State
+from fuseboard_storage.board.clock_move import ClockMove, within_int64
 from fuseboard_storage.board.histogram import merge, percentile
 from fuseboard_storage.board.metrics import SECOND, AdapterSecond
 
@@ -182,21 +184,24 @@ class AdapterRow:
         judged = self.successes + self.failed
         return self.successes / judged if judged else None
 
-    def move_times(self, set_by: int, asleep: int) -> None:
-        """Express its times on a wall clock that was set by `set_by` microseconds.
-
-        A wait that is not over takes `asleep` microseconds longer, for which the host was suspended.
-        """
-        self.added_at += set_by
-        self.since += set_by
+    def move_times(self, change: ClockMove) -> None:
+        """Express its times on a wall clock that was set. A wait that is not over takes as long as the host slept."""
+        if self.until is not None and change.is_of_before(self.since):
+            self.until = within_int64(self.until + change.set_by + change.asleep)
+        if not change.set_by:
+            return
+        self.added_at = change.moved(self.added_at)
+        self.since = change.moved(self.since)
         if self.down_since is not None:
-            self.down_since += set_by
-        if self.until is not None:
-            self.until += set_by + asleep
+            self.down_since = change.moved(self.down_since)
         if self.health_at is not None:
-            self.health_at += set_by
+            self.health_at = change.moved(self.health_at)
         if self.last_failure is not None:
-            self.last_failure += set_by
+            self.last_failure = change.moved(self.last_failure)
+        for span in self.seconds:
+            span.at = change.moved_second(span.at)
+        self.seconds = deque(sorted(self.seconds, key=attrgetter("at")), KEPT_SECONDS)
+        self.changes = deque([(change.moved(at), state) for at, state in self.changes], KEPT_CHANGES)
 
     def restore_counts(self, figures: dict[str, float]) -> None:
         """Continue the counters from the figures of an earlier run."""

@@ -46,7 +46,7 @@ from fuseboard_storage.tables import events, older_keyframes
 from fuseboard_storage.tables.event_templates import MOST_TEMPLATES, duration_of
 from fuseboard_storage.tables.safe_texts import hide_in_attributes, with_safe_texts
 
-FORMAT: Final = 22
+FORMAT: Final = 23
 """Incremented whenever the Board changes what it keeps or how it folds.
 
 A keyframe of an earlier format is used where the events before it are gone; see `older_keyframes`.

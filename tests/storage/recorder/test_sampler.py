@@ -135,7 +135,7 @@ def test_the_countdown_and_the_ages_of_an_engine_are_right_after_its_clock_was_s
                 (2, AdapterAdded(at=NOON, adapter="a", policy={})),
                 (1, opened),
                 (2, opened),
-                (1, ClockChanged(at=NOON, by=by, asleep=asleep)),
+                (1, ClockChanged(at=NOON + round(by * second), by=by, asleep=asleep)),
             ],
             start=1,
         ):
