@@ -11,6 +11,7 @@ from fuseboard_console.text.glyphs import UNICODE
 from fuseboard_console.text.line import line_width, text_of
 from fuseboard_console.tui.alerts import Alerts
 from fuseboard_console.views.adapters.adapter_view import make_view, stats_of
+from fuseboard_console.views.adapters.cells import engine_cell
 from fuseboard_console.views.adapters.columns import columns_of, place, row_line
 from fuseboard_console.views.adapters.engine_names import (
     ENDED,
@@ -149,6 +150,22 @@ class TestTable:
             shown.add(line := text_of(row_line(view, at(10), columns, UNICODE)))
             assert len(line) <= cells
         assert len(shown) == 2
+
+    def test_a_column_holds_the_short_names_of_all_engines_or_the_labels_of_all(self) -> None:
+        board = two(engine("shop", pid=1), engine("billing", pid=22_222))
+        names = engine_names(board)
+        for cells, shown in (
+            (14, {"shop", "billing"}),
+            (29, {"shop", "billing"}),
+            (30, {"shop@web-1:1", "billing@web-1:22222"}),
+        ):
+            views = [
+                make_view(
+                    row, board.instances[key.instance], at(10), stats_of(row, at(10), 0), (), names.short[key.instance]
+                )
+                for key, row in board.adapters.items()
+            ]
+            assert {text_of(engine_cell(view, at(10), cells, UNICODE)) for view in views} == shown
 
 
 class TestLists:

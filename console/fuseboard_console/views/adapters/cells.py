@@ -28,6 +28,7 @@ Cell = Callable[[AdapterView, int, int, Glyphs], Line]
 """Given a row, now (UTC microseconds), the cells there are and the glyphs: what to show."""
 
 _RECENT = 60.0
+_LABEL = 30  # cells from which an engine is shown with its host and process
 
 
 def name_cell(row: AdapterView, now: int, cells: int, glyphs: Glyphs) -> Line:
@@ -166,7 +167,7 @@ def spark_cell(row: AdapterView, now: int, cells: int, glyphs: Glyphs) -> Line:
 
 def engine_cell(row: AdapterView, now: int, cells: int, glyphs: Glyphs) -> Line:
     """The instance that the adapter belongs to: its label, or its short name if room is short."""
-    text = row.engine if width(row.engine) <= cells else row.engine_short or row.engine
+    text = row.engine if cells >= _LABEL else row.engine_short or row.engine
     return (Span(cut_start(text, cells), "faint"),)
 
 
