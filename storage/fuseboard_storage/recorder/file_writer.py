@@ -141,6 +141,9 @@ class FileWriter:
     def append(self, batch: EventBatch) -> None:
         """Commit a batch; see `EngineWriter`."""
         connection, instance = self._opened()
+        if not self._alone:
+            with self._reported():
+                self._check_room(connection, len(batch.events))  # rather than when it has waited for other writers
         prepared = Prepared(batch.events, self._session.templates)  # before the file is locked for other processes
         spans: Spans = {}
         merge_spans(spans, batch.metrics)
