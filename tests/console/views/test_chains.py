@@ -6,8 +6,9 @@ from collections.abc import Callable
 
 import pytest
 
-from fuseboard_console.text.glyphs import ASCII, UNICODE, Glyphs
+from fuseboard_console.text.glyphs import ASCII, UNICODE, Condition, Glyphs
 from fuseboard_console.text.line import line_width, text_of
+from fuseboard_console.views.lists import chains
 from fuseboard_console.views.lists.chains import (
     ChainView,
     chain_line,
@@ -18,7 +19,8 @@ from fuseboard_console.views.lists.chains import (
     trend_of,
 )
 from fuseboard_engine.events import Event, PreferenceSet, RouteFinished
-from fuseboard_storage.board.board import Board
+from fuseboard_storage.board.board import AdapterRow, Board, InstanceRow
+from fuseboard_storage.board.chain_rows import ChainSecond
 from support.console_story import added, at, changed, fold, started, stopped
 from support.hostile_texts import HOSTILE
 
@@ -184,3 +186,42 @@ def test_signs_differ_without_colour() -> None:
         conditions = ("out", "degraded", "failing", "failover", "answered", "idle")
         signs = [chain_sign(view._replace(condition=condition), glyphs) for condition in conditions]
         assert len(set(signs)) == len(conditions)
+
+
+def test_each_adapter_is_looked_at_once_however_many_chains_have_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    looked: list[str] = []
+    condition_of = chains.condition_of
+
+    def counted(row: AdapterRow, instance: InstanceRow | None, now: int) -> Condition:
+        looked.append(row.name)
+        return condition_of(row, instance, now)
+
+    monkeypatch.setattr(chains, "condition_of", counted)
+    adapters = tuple(f"a{number}" for number in range(40))
+    board = board_of(
+        chain(*adapters),
+        [opened(adapter, 1) for adapter in adapters],
+        [done(119, task_type=f"type {number}") for number in range(60)],
+        adapters=adapters,
+    )
+    views = chain_views(board, at(NOW))
+    assert len(views) == 60
+    assert all(len(view.unavailable) == 40 and view.condition == "out" for view in views)
+    assert len(looked) == 40
+
+
+def test_a_chain_that_its_first_adapter_answers_looks_at_no_other() -> None:
+    board = board_of(chain("a", "b", "c"), opened("c", 1), every_second(lambda second: done(second, "a")))
+    assert only(board).unavailable == ()
+
+
+@pytest.mark.parametrize(("answered", "unanswered"), [(5, -4), (-50, 60), (-5, 5), (2**63 - 1, -(2**63)), (0, -1)])
+def test_impossible_counts_of_a_damaged_recording_are_shown_as_a_share(answered: int, unanswered: int) -> None:
+    board = board_of(chain("a", "b"), done(1, "a"))
+    row = next(iter(board.chain_rows.values()))
+    row.seconds = [ChainSecond(at(119), {"a": answered}, unanswered, -7, -7)]
+    for cells in (20, 60, 118):
+        assert line(board, cells)
+    view = only(board)
+    assert view.share is None or 0 <= view.share <= 1
+    assert 0 <= view.degraded <= 1

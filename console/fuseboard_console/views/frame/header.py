@@ -82,7 +82,7 @@ def _answered(board: Board | None, first: int, last: int) -> float | None:
     chains = board.chain_rows.values() if board is not None else ()
     ended = [second for chain in chains for second in chain.between(first, last)]
     routed = sum(one.routed for one in ended)
-    return sum(one.answered for one in ended) / routed if routed else None
+    return min(1.0, max(0.0, sum(one.answered for one in ended) / routed)) if routed > 0 else None
 
 
 class Heading(NamedTuple):

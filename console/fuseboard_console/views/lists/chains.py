@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from functools import cached_property
 from typing import Final, Literal, NamedTuple
 
 from fuseboard_console.text.formatting import SECOND, clock, ordinal, percent, rate, whole_span
@@ -65,9 +66,17 @@ class ChainView(NamedTuple):
 
 def chain_views(board: Board, now: int) -> list[ChainView]:
     """Return the chains of a Board, the most severe first, then by name."""
-    orders = _orders(board)
     several = len({engine for engine, _ in board.chain_rows}) > 1
-    found = [_view(row, orders, board, now, several) for row in board.chain_rows.values()]
+    orders = _orders(board)
+    adapters = {engine: _Adapters(board, engine, now) for engine, _ in board.chain_rows}
+    chains: dict[tuple[str, int], _Chain] = {}  # many task types may share one order
+    found = []
+    for row in board.chain_rows.values():
+        order = orders.get((row.engine, row.task_type)) or orders.get((row.engine, "")) or ()
+        chain = chains.get((row.engine, id(order)))
+        if chain is None:
+            chain = chains[row.engine, id(order)] = _Chain(order, adapters[row.engine])
+        found.append(_view(row, chain, now, several))
     return sorted(found, key=lambda view: (_CONDITIONS.index(view.condition), view.name.casefold(), view.key))
 
 
@@ -80,22 +89,17 @@ def _orders(board: Board) -> dict[tuple[str, str], tuple[str, ...]]:
     return found
 
 
-def _view(
-    row: ChainRow, orders: dict[tuple[str, str], tuple[str, ...]], board: Board, now: int, several: bool
-) -> ChainView:
-    order = orders.get((row.engine, row.task_type)) or orders.get((row.engine, "")) or ()
+def _view(row: ChainRow, chain: _Chain, now: int, several: bool) -> ChainView:
     seconds = _lately(row, now)
     routed = sum(second.routed for second in seconds)
     answered = sum(second.answered for second in seconds)
     degraded = sum(second.degraded for second in seconds)
-    share = answered / routed if routed else None
+    share = _share(answered, routed)
     answerer = _answerer(row, seconds)
-    place = order.index(answerer) + 1 if answerer in order else None
-    states = {adapter: _unavailable(board, row.engine, adapter, now) for adapter in order}
-    none_can = bool(order) and all(states.values())
-    condition = _condition(routed, answered, degraded, share, place, none_can=none_can)
+    place = chain.place_of(answerer)
+    condition = _condition(routed, answered, degraded, share, place, chain)
     unanswered = condition != "idle" and not answered
-    before = order if unanswered or place is None else order[: place - 1]
+    before = chain.length if unanswered or place is None else place - 1
     name = row.task_type or "every task"
     return ChainView(
         key=(row.engine, row.task_type),
@@ -104,12 +108,17 @@ def _view(
         share=share,
         answerer="" if unanswered else safe_text(answerer, 60),
         place=place,
-        of=len(order),
+        of=chain.length,
         since=row.unanswered_since if unanswered else row.answering_since if answerer == row.answerer else None,
-        unavailable=tuple(Unavailable(safe_text(adapter, 60), why) for adapter in before if (why := states[adapter])),
+        unavailable=chain.unavailable(before),
         letters=sum(second.letters for second in seconds) / RATE_SECONDS if seconds else 0.0,
-        degraded=degraded / routed if routed else 0.0,
+        degraded=_share(degraded, routed) or 0.0,
     )
+
+
+def _share(part: int, whole: int) -> float | None:
+    """Return a share of 0 to 1, also of counts that a damaged recording has; None: of nothing."""
+    return min(1.0, max(0.0, part / whole)) if whole > 0 else None
 
 
 def _lately(row: ChainRow, now: int) -> list[ChainSecond]:
@@ -130,14 +139,14 @@ def _answerer(row: ChainRow, seconds: Iterable[ChainSecond]) -> str:
 
 
 def _condition(
-    routed: int, answered: int, degraded: int, share: float | None, place: int | None, *, none_can: bool
+    routed: int, answered: int, degraded: int, share: float | None, place: int | None, chain: _Chain
 ) -> Condition:
     if share is None:
-        return "out" if none_can else "idle"
+        return "out" if chain.none_can() else "idle"
     if degraded == routed:
         return "degraded"
     if not answered:
-        return "out" if none_can or routed >= _OUT else "failing"
+        return "out" if routed >= _OUT or chain.none_can() else "failing"
     if degraded:
         return "degraded"
     if share < 0.99:
@@ -145,17 +154,66 @@ def _condition(
     return "failover" if place is not None and place > 1 else "answered"
 
 
-def _unavailable(board: Board, engine: str, adapter: str, now: int) -> str:
-    """Return why no process of an engine calls an adapter; empty if one does."""
-    reasons = []
-    for instance in board.instances.values():
-        row = board.adapters.get(AdapterKey(instance.id, adapter)) if instance.name == engine else None
-        if row is not None:
-            condition = condition_of(row, instance, now)
-            if condition not in _TAKES_NO_CALL:
-                return ""
-            reasons.append(_reason(row, APPEARANCES[condition].word))
-    return min(reasons, default="")
+class _Adapters:
+    """The adapters of an engine at one moment. Each is looked at once at the most."""
+
+    def __init__(self, board: Board, engine: str, now: int) -> None:
+        self._board = board
+        self._instances = [instance for instance in board.instances.values() if instance.name == engine]
+        self._now = now
+        self._known: dict[str, str] = {}
+
+    def unavailable(self, adapter: str) -> str:
+        """Return why no process of the engine calls an adapter; empty if one does."""
+        known = self._known.get(adapter)
+        if known is None:
+            known = self._known[adapter] = self._why(adapter)
+        return known
+
+    def _why(self, adapter: str) -> str:
+        reasons = []
+        for instance in self._instances:
+            row = self._board.adapters.get(AdapterKey(instance.id, adapter))
+            if row is not None:
+                condition = condition_of(row, instance, self._now)
+                if condition not in _TAKES_NO_CALL:
+                    return ""
+                reasons.append(_reason(row, APPEARANCES[condition].word))
+        return min(reasons, default="")
+
+
+class _Chain:
+    """The order of the adapters of one or more chains. Only as many are looked at as the views need."""
+
+    def __init__(self, order: tuple[str, ...], adapters: _Adapters) -> None:
+        self.length = len(order)
+        self._order = order
+        self._adapters = adapters
+        self._found: dict[int, tuple[Unavailable, ...]] = {}
+
+    @cached_property
+    def _places(self) -> dict[str, int]:
+        return {adapter: place for place, adapter in reversed(list(enumerate(self._order, start=1)))}
+
+    def place_of(self, adapter: str) -> int | None:
+        """Return the position of an adapter, from 1; None if it is not in the chain."""
+        return self._places.get(adapter)
+
+    def none_can(self) -> bool:
+        """Return whether there are adapters, and none takes calls."""
+        return self._none_can
+
+    @cached_property
+    def _none_can(self) -> bool:
+        return bool(self._order) and all(map(self._adapters.unavailable, self._order))
+
+    def unavailable(self, most: int) -> tuple[Unavailable, ...]:
+        """Return which of the first adapters take no call."""
+        found = self._found.get(most)
+        if found is None:
+            whys = [(adapter, self._adapters.unavailable(adapter)) for adapter in self._order[:most]]
+            found = self._found[most] = tuple(Unavailable(safe_text(adapter, 60), why) for adapter, why in whys if why)
+        return found
 
 
 def _reason(row: AdapterRow, word: str) -> str:
@@ -173,7 +231,7 @@ def trend_of(row: ChainRow, now: int) -> tuple[float | None, ...]:
         index = SLICES - 1 - (end - 1 - second.at) // each
         routed, answered = slices[index]
         slices[index] = routed + second.routed, answered + second.answered
-    return tuple(answered / routed if routed else None for routed, answered in slices)
+    return tuple(_share(answered, routed) for routed, answered in slices)
 
 
 # ---------------------------------------------------------------------- lines
@@ -266,9 +324,8 @@ def _middle(view: ChainView, now: int, room: int, glyphs: Glyphs) -> Line:
         head = (Span(found[0], style), Span(found[1], "text"), Span(found[2], "muted"))
     if view.degraded and view.answerer:
         head = (*head, Span(f"  {percent(view.degraded)} % degraded", "warn"))
-    parts = [_unavailable_spans(one, glyphs) for one in view.unavailable]
-    for part in parts:
-        more: Line = (*head, Span("   "), *part)
+    for one in view.unavailable:
+        more: Line = (*head, Span("   "), *_unavailable_spans(one, glyphs))
         if line_width(more) > room:
             break
         head = more
