@@ -23,7 +23,16 @@ from fuseboard_storage.board.metrics import AdapterSecond
 from fuseboard_storage.errors import RecordingError
 from fuseboard_storage.recording.change_detector import ChangeDetector
 from fuseboard_storage.recording.command_client import STARTS, check_not_replaced, ids_json, post_commands
-from fuseboard_storage.recording.event_query import PAGE, EventFilter, EventQuery, Kind, Moment, Numbers, event_filter
+from fuseboard_storage.recording.event_query import (
+    PAGE,
+    EventFilter,
+    EventQuery,
+    Kind,
+    Moment,
+    Numbers,
+    event_filter,
+    microseconds,
+)
 from fuseboard_storage.recording.metric_steps import AdapterMetrics, adapter_metrics
 from fuseboard_storage.recording.open_file import OpenFile
 from fuseboard_storage.sqlite import schema
@@ -119,17 +128,17 @@ class Recording(OpenFile):
         """Return the current Board: the newest keyframe and the entries after it."""
         return await self.board_at()
 
-    async def board_at(self, *, at: int | None = None, seq: int | None = None) -> Board:
+    async def board_at(self, *, at: Moment | None = None, seq: int | None = None) -> Board:
         """Return the Board as of a time or an entry.
 
         Args:
-            at: UTC microseconds; the Board holds everything before the first entry that is later than this.
+            at: UTC microseconds, or a `datetime`; the Board holds everything before the first entry that is later.
             seq: The number of the last entry to apply. With neither, all entries are applied that are recorded now:
                 those that engines record in the meantime are left out, so that fast ones do not delay the answer.
         """
         last = await self.last_seq() if seq is None else seq
-        until = keyframes.NEWEST if at is None else at
-        board = await self.keyframe(last) if at is None else await self._keyframe_at(at)
+        until = keyframes.NEWEST if at is None else microseconds(at)
+        board = await self.keyframe(last) if at is None else await self._keyframe_at(until)
         while board.seq < last and (part := await self.slice(board.seq, SLICE, last)):
             for entry in part:
                 if entry.event.at > until:

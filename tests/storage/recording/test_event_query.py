@@ -157,6 +157,15 @@ async def test_kinds_are_names_or_classes_and_times_are_numbers_or_datetimes(tmp
         assert by_name == await recording.events(kinds=[StateChanged, "state_changed"], since=at)
 
 
+async def test_the_board_at_a_datetime_is_the_board_at_these_microseconds(tmp_path: Path) -> None:
+    record(tmp_path / "a.db", [answered(str(n), at=NOON + n * 1_000_000) for n in range(100)])
+    async with Recording.open(tmp_path / "a.db") as recording:
+        at = NOON + 49 * 1_000_000
+        board = await recording.board_at(at=datetime.fromtimestamp(at / 1e6, UTC))
+        assert board.seq == (await recording.board_at(at=at)).seq == 50
+        assert (await recording.board_at(at=datetime(1970, 1, 1, tzinfo=UTC))).seq == 0
+
+
 @pytest.mark.parametrize("jump", [365 * 24 * 60 * MINUTE, -365 * 24 * 60 * MINUTE])
 async def test_a_clock_that_jumps_hides_no_event(tmp_path: Path, jump: int) -> None:
     events = [answered(str(n), at=NOON + n * 1_000_000 + (jump if 4_000 <= n < 6_000 else 0)) for n in range(10_000)]
