@@ -18,6 +18,7 @@ from fuseboard_console.views.lists.chains import (
     name_cells,
     trend_of,
 )
+from fuseboard_console.views.lists.status import status_json, status_text
 from fuseboard_engine.events import Event, PreferenceSet, RouteFinished
 from fuseboard_storage.board.board import AdapterRow, Board, InstanceRow
 from fuseboard_storage.board.chain_rows import ChainSecond
@@ -129,6 +130,15 @@ def test_a_chain_without_tasks_is_idle_unless_none_of_its_adapters_takes_a_call(
     assert "no task in the last minute" in line(calm)
     out = board_of(chain("a", task_type="pay"), done(5, "a"), opened("a", 6))
     assert only(out).condition == "out"
+
+
+def test_a_chain_whose_tasks_all_ended_in_one_second_has_no_since() -> None:
+    calm = board_of(chain("a", task_type="pay"), done(5, "a"))
+    assert only(calm).since is None
+    assert "no task in the last minute" in status_text(calm, "a.db", at(NOW), colour=False)
+    (row,) = status_json(calm, "a.db", at(NOW))["chains"]
+    assert row["since"] is None
+    assert "since" not in status_text(calm, "a.db", at(NOW), colour=False).split("CHAIN")[1]
 
 
 def test_the_most_severe_chain_is_first_and_the_title_counts() -> None:

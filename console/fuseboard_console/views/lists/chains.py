@@ -109,7 +109,7 @@ def _view(row: ChainRow, chain: _Chain, now: int, several: bool) -> ChainView:
         answerer="" if unanswered else safe_text(answerer, 60),
         place=place,
         of=chain.length,
-        since=row.unanswered_since if unanswered else row.answering_since if answerer == row.answerer else None,
+        since=_since(row, answerer, unanswered=unanswered),
         unavailable=chain.unavailable(before),
         letters=sum(second.letters for second in seconds) / RATE_SECONDS if seconds else 0.0,
         degraded=_share(degraded, routed) or 0.0,
@@ -119,6 +119,13 @@ def _view(row: ChainRow, chain: _Chain, now: int, several: bool) -> ChainView:
 def _share(part: int, whole: int) -> float | None:
     """Return a share of 0 to 1, also of counts that a damaged recording has; None: of nothing."""
     return min(1.0, max(0.0, part / whole)) if whole > 0 else None
+
+
+def _since(row: ChainRow, answerer: str, *, unanswered: bool) -> int | None:
+    """Return since when no adapter answers, or since when this one does; None if that is not known."""
+    if unanswered:
+        return row.unanswered_since
+    return row.answering_since if answerer and answerer == row.answerer else None
 
 
 def _lately(row: ChainRow, now: int) -> list[ChainSecond]:
