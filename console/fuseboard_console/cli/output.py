@@ -24,13 +24,13 @@ def print_out(text: str, end: str = "\n") -> None:
         CantWrite: Standard output does not accept the text.
     """
     encoding = sys.stdout.encoding or "utf-8"
-    with _writing():
+    with writing_out():
         sys.stdout.write(text.encode(encoding, "backslashreplace").decode(encoding) + end)
 
 
 def flush_out() -> None:
     """Flush standard output. Raises as `print_out` does."""
-    with _writing():
+    with writing_out():
         sys.stdout.flush()
 
 
@@ -39,14 +39,20 @@ class CantWrite(Exception):
 
 
 @contextmanager
-def _writing() -> Iterator[None]:
+def writing_out() -> Iterator[None]:
+    """Raise `CantWrite` for an `OSError` of a block that writes to standard output, except for `BrokenPipeError`."""
     try:
         yield
     except BrokenPipeError:
         raise
     except OSError as error:
-        reason = error.strerror or str(error)
-        raise CantWrite(f"{reason[:1].lower()}{reason[1:]}") from error
+        raise CantWrite(reason_of(error)) from error
+
+
+def reason_of(error: OSError) -> str:
+    """Return the system's reason for the middle of a sentence: `no space left on device`."""
+    reason = error.strerror or str(error)
+    return f"{reason[:1].lower()}{reason[1:]}"
 
 
 def complain(*lines: str) -> None:

@@ -292,7 +292,8 @@ def _export(args: Namespace) -> int:
     import sys
 
     from fuseboard_console.cli.event_filters import event_filters, unknown_kind
-    from fuseboard_console.cli.output import complain, flush_out
+    from fuseboard_console.cli.output import complain, flush_out, reason_of, writing_out
+    from fuseboard_console.text.safe_text import safe_text
     from fuseboard_engine.errors import MissingExtra
     from fuseboard_storage.maintenance.access import new_file
     from fuseboard_storage.maintenance.export import export_events
@@ -307,14 +308,21 @@ def _export(args: Namespace) -> int:
     try:
         if args.output is None:
             flush_out()
-            asyncio.run(export_events(args.file, sys.stdout.buffer, args.format, **filters))
-            sys.stdout.buffer.flush()
+            with writing_out():
+                asyncio.run(export_events(args.file, sys.stdout.buffer, args.format, **filters))
+                sys.stdout.buffer.flush()
         else:
             with new_file(args.output) as part, part.open("wb") as stream:
                 asyncio.run(export_events(args.file, stream, args.format, **filters))
     except MissingExtra as error:
         complain(str(error))
         return exit_codes.BAD_INPUT
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        where = safe_text(args.output, 500)
+        complain(f"{where} could not be written: {reason_of(error)}. Free disk space, or write elsewhere.")
+        return exit_codes.CANT_WRITE
     return exit_codes.OK
 
 

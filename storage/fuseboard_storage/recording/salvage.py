@@ -88,7 +88,8 @@ def salvage(path: str | os.PathLike[str], target: str | os.PathLike[str]) -> lis
         try:
             connection = schema.connect(target, version=version)
         except (sqlite3.Error, OSError) as error:
-            raise RecordingError(f"{os.fspath(target)} cannot be written: {error}.", "Name another file.") from None
+            reason = error.strerror if isinstance(error, OSError) else error
+            raise RecordingError(f"{os.fspath(target)} cannot be written: {reason}.", "Name another file.") from None
         numbered = _NUMBERED if version >= TEMPLATES_SINCE else _NUMBERED_BEFORE
         try:
             with closing(connection) as new:

@@ -12,6 +12,7 @@ from fuseboard_engine.runtime.clock import wall_clock
 from fuseboard_storage.sqlite import schema
 from fuseboard_storage.tables import events as rows
 from support.command_line import end_engine, fuseboard, start_engine
+from support.disks import small_disk
 from support.fake_engine import answered, failed
 
 
@@ -108,3 +109,16 @@ def test_backup_and_compact_work_while_an_engine_writes(tmp_path: Path) -> None:
         "exists already. Name a new file.\n",
     )
     assert "a.db: " in fuseboard("db", "compact", path).stdout
+
+
+def test_an_export_to_a_full_disk_names_the_file_that_could_not_be_written(tmp_path: Path) -> None:
+    path = tmp_path / "a.db"
+    with closing(schema.connect(path)) as file, file:
+        rows.insert(file, 1, [failed(f"task-{number}") for number in range(3_000)])
+    with small_disk(tmp_path, "64k") as disk:
+        shown = fuseboard("db", "export", path, "--output", disk / "events.jsonl")
+        assert shown.returncode == exit_codes.CANT_WRITE
+        assert shown.stderr.endswith(
+            "events.jsonl could not be written: no space left on device. Free disk space, or write elsewhere.\n"
+        )
+        assert list(disk.iterdir()) == []
