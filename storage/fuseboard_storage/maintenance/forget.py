@@ -154,9 +154,8 @@ class _Forgetting:
         self._traces = traces
         self._found = Forgotten()
         names = """SELECT adapter FROM event_templates UNION SELECT kind FROM event_templates
-            UNION SELECT name FROM instances"""
-        if traces.is_named_as(name for (name,) in connection.execute(names)):
-            traces.ignore_texts()
+            UNION SELECT name FROM instances UNION SELECT adapter FROM metrics"""
+        traces.keep_names(name for (name,) in connection.execute(names))
         self._written = tuple(traces.written)
 
     def run(self, live: bool) -> Forgotten:
@@ -317,9 +316,12 @@ class _Forgetting:
         if self._traces.in_texts and self._traces.without(before) == before:
             return data
         board = keyframes.load(data, format_)
+        whole = keyframes.dump(board)
         self._traces.clean_board(board)
-        after = msgspec.json.decode(zlib.decompress(keyframes.dump(board)))
-        clean = zlib.compress(msgspec.json.encode(self._traces.without(after)), 1)
+        after = keyframes.dump(board)
+        if not self._traces.in_texts and after == whole:
+            return data
+        clean = zlib.compress(msgspec.json.encode(self._traces.without(msgspec.json.decode(zlib.decompress(after)))), 1)
         keyframes.load(clean)
         return clean
 

@@ -41,6 +41,7 @@ class Traces:
         """The ids of the tasks, as they are stored."""
         if task is not None:
             self.tasks.update((task, stored_name(task)))
+        self._names: frozenset[str] = frozenset()
         self._context = context
         text = context[1] if context is not None else task or ""
         self._texts = {form for form in (text, stored_name(text), stored_text(text)) if form}
@@ -56,9 +57,11 @@ class Traces:
         """The forms of the value of the context in JSON; empty if a task is looked for."""
         return [] if self._context is None else _forms((self._context[1], stored_text(self._context[1])))
 
-    def ignore_texts(self) -> None:
-        """Look for the tasks only, not for texts, because the value is also a name of something else."""
-        self._texts, self._pattern = set(), None
+    def keep_names(self, names: Iterable[str]) -> None:
+        """Never change these names. If the id or the value is one of them, look for the tasks only, not for texts."""
+        self._names = frozenset(names)
+        if not self._names.isdisjoint(self._texts):
+            self._texts, self._pattern = set(), None
 
     @property
     def in_texts(self) -> bool:
@@ -69,12 +72,8 @@ class Traces:
         """Add the tasks that have the context. If they are few, texts are searched for their ids too."""
         self.tasks.update(tasks)
         if self.in_texts and len(tasks) <= MOST_SEARCHED:
-            self._texts.update(tasks)
+            self._texts.update(set(tasks) - self._names)
             self._pattern = _pattern_of(self._texts)
-
-    def is_named_as(self, names: Iterable[str]) -> bool:
-        """Return whether the id or the value is also one of these names."""
-        return not self._texts.isdisjoint(names)
 
     def in_context(self, context: Mapping[str, Any] | None) -> bool:
         """Return whether a context has the key and the value that are looked for."""
@@ -98,7 +97,7 @@ class Traces:
     def without(self, value: Any) -> Any:
         """Return a text, or a value of JSON, without mentions of what is looked for."""
         if isinstance(value, str):
-            if value in self._texts or value in self.tasks:
+            if value in self._texts or (value in self.tasks and value not in self._names):
                 return REMOVED
             return value if self._pattern is None else self._pattern.sub(REMOVED, value)
         if isinstance(value, Mapping):

@@ -227,6 +227,26 @@ def test_a_value_that_is_also_the_name_of_an_adapter_leaves_its_name(tmp_path: P
     assert [entry.event.task for entry in board_of(path).routes] == ["u", ""]  # type: ignore[attr-defined]
 
 
+@pytest.mark.parametrize("name", ["agno", "shop", "route_finished"])
+def test_a_task_named_as_an_adapter_an_engine_or_a_kind_leaves_that_name(tmp_path: Path, name: str) -> None:
+    path = record(tmp_path / "a.db")
+    context = {"user": "bob"}
+    with closing(schema.connect(path)) as file:
+        rows.insert(file, 1, [replace(answered(name), adapter="agno", context=context)])
+        maker = KeyframeMaker(file, every=1)
+        while maker.step():
+            pass
+    before = board_of(path)
+    assert "agno" in {row.name for row in before.rows()}
+    assert forget(path, task="agno" if name == "shop" else "shop").total == 0  # there is no such task
+    assert forget(path, context=("user", "bob")).events == 1
+    after = board_of(path)
+    assert {row.name for row in after.rows()} == {row.name for row in before.rows()}
+    assert {row.name for row in after.instances.values()} == {row.name for row in before.instances.values()}
+    assert forget(path, task=name).total == 0
+    assert traces_in(tmp_path, "[removed]") == []
+
+
 @pytest.mark.parametrize("text", ['quote"back\\slash', "ünïcödé-名前", "line\nbreak", "x" * 500])
 def test_ids_of_any_text_are_found(tmp_path: Path, text: str) -> None:
     path = tmp_path / "a.db"
