@@ -10,12 +10,13 @@ from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any, Final, NamedTuple, TypeVar
 
+import aiosqlite
+
 from fuseboard_storage.errors import RecordingError
 from fuseboard_storage.sqlite import file_identity
 from fuseboard_storage.sqlite.damaged_rows import readable_text
 from fuseboard_storage.sqlite.file_identity import FileId
 from fuseboard_storage.sqlite.integrity import ODDITIES
-from fuseboard_storage.sqlite.worker_thread import ThreadEnded, WorkerThread
 from fuseboard_storage.sqlite.write_lock import USE_LOCAL_DISK, without_locks
 
 T = TypeVar("T")
@@ -38,87 +39,72 @@ async def connected(path: Path, mode: str) -> AsyncIterator[ThreadedConnection]:
     Raises:
         RecordingError: The file is damaged, locked, or cannot be opened.
     """
-    connection = ThreadedConnection(path, mode)
-    try:
+    async with contextlib.AsyncExitStack() as stack:
         with translate_sqlite_errors(path, "written" if mode == "mode=rw" else "read"):
+            stack.callback(file_identity.release, _held(path))
+            connection = await stack.enter_async_context(_opened(f"{path.as_uri()}?{mode}"))
             odd = await connection.rows(ODDITIES)
         if odd:
             raise not_a_recording(path, odd[0][0])
         yield connection
-    finally:
-        await connection.close()
 
 
-class ThreadedConnection:
-    """A connection that an event loop uses through a thread of its own.
-
-    A caller that is cancelled, even while the file is opened or closed, leaves neither the thread nor the file open,
-    and the loop may be closed meanwhile: the thread finishes what it was given, and closes the file last.
-
-    Args:
-        path: The file, absolute.
-        mode: The query part of SQLite's file URI.
-    """
-
-    def __init__(self, path: Path, mode: str) -> None:
-        self._path = path
-        self._uri = f"{path.as_uri()}?{mode}"
-        self._thread = WorkerThread("fuseboard-reader")
-        self._connection: sqlite3.Connection | None = None
-        self._file: FileId | None = None
+class ThreadedConnection(aiosqlite.Connection):
+    """A connection that an event loop uses through a thread of its own."""
 
     async def run(self, work: Callable[[sqlite3.Connection], T]) -> T:
-        """Return the result of work with the connection.
+        """Return the result of work with the connection, in its thread.
 
         Raises:
-            ThreadEnded: The connection was closed.
+            ValueError: The connection was closed.
         """
-        return await self._thread.run(lambda: work(self._connection or self._open()))
+        result: T = await self._execute(work, self._conn)  # type: ignore[no-untyped-call]
+        return result
 
     async def rows(self, sql: str, values: Iterable[Any] = ()) -> list[tuple[Any, ...]]:
         """Return the rows of a query. Raises as `run` does."""
         parameters = tuple(values)
         return await self.run(lambda connection: connection.execute(sql, parameters).fetchall())
 
-    async def close(self) -> None:
-        """Let the queries that wait end, then close the file. A second call does nothing."""
-        closed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        with contextlib.suppress(ThreadEnded):
-            self._thread.submit(lambda: self._close(closed))
-            self._thread.end_later()
-            await closed
+    async def ended(self) -> None:
+        """Return once its thread has ended. aiosqlite does not wait for that where opening is cancelled or fails."""
+        await asyncio.to_thread(self._thread.join)
 
-    def _open(self) -> sqlite3.Connection:
-        with contextlib.suppress(OSError):  # SQLite says what is wrong
-            self._file = file_identity.hold(self._path)
-        try:
-            connection = sqlite3.connect(self._uri, uri=True, isolation_level=None, timeout=BUSY_TIMEOUT)
-        except BaseException:
-            self._release()
-            raise
+
+@contextlib.asynccontextmanager
+async def _opened(uri: str) -> AsyncIterator[ThreadedConnection]:
+    """Open a file, and close it with its thread at the end: the loop may be closed then, into which it would call."""
+    opened: list[sqlite3.Connection] = []
+
+    def connect() -> sqlite3.Connection:
+        options: dict[str, Any] = {"uri": True, "isolation_level": None, "check_same_thread": False}
+        opened.append(sqlite3.connect(uri, timeout=BUSY_TIMEOUT, **options))
+        return opened[0]
+
+    connection = ThreadedConnection(connect, iter_chunk_size=64)
+    try:
+        await connection
+    except BaseException:
+        await connection.ended()
+        for one in opened:  # aiosqlite has not taken it
+            one.close()
+        raise
+    try:
         connection.text_factory = readable_text
-        self._connection = connection
-        return connection
-
-    def _close(self, closed: asyncio.Future[None]) -> None:
-        connection, self._connection = self._connection, None
+        yield connection
+    finally:
         try:
-            if connection is not None:
-                with contextlib.suppress(sqlite3.Error):
-                    connection.close()
-            self._release()
-        finally:
-            with contextlib.suppress(RuntimeError):  # that loop is closed, so nothing waits there
-                closed.get_loop().call_soon_threadsafe(_settle, closed)
-
-    def _release(self) -> None:
-        file, self._file = self._file, None
-        file_identity.release(file)
+            await connection.close()
+        except BaseException:
+            await connection.ended()
+            raise
 
 
-def _settle(closed: asyncio.Future[None]) -> None:
-    if not closed.done():  # the caller was cancelled
-        closed.set_result(None)
+def _held(path: Path) -> FileId | None:
+    try:
+        return file_identity.hold(path)
+    except OSError:
+        return None  # SQLite says what is wrong
 
 
 def not_a_recording(path: Path, odd: str) -> RecordingError:
@@ -192,7 +178,7 @@ def translate_query_errors(path: Path) -> Iterator[None]:
     with translate_sqlite_errors(path):
         try:
             yield
-        except ThreadEnded:
+        except ValueError:  # raised by aiosqlite when its connection is closed
             raise _closed(path) from None
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import sqlite3
 import threading
 from pathlib import Path
@@ -13,7 +14,7 @@ import pytest
 from fuseboard_storage.errors import RecordingError
 from fuseboard_storage.recording.recording import Recording
 from fuseboard_storage.sqlite import connection, schema
-from support.waiting import PATIENCE, until
+from support.waiting import PATIENCE
 
 
 def blocked(path: Path) -> Path:
@@ -98,7 +99,7 @@ class SlowOpening:
 
 
 @pytest.mark.parametrize("waits_for", ["the file is opened", "a query", "the file is closed"])
-def test_a_loop_that_is_closed_meanwhile_leaves_neither_a_thread_nor_an_open_file(
+def test_a_reader_that_is_cancelled_leaves_neither_a_thread_nor_an_open_file(
     waits_for: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = tmp_path / "a.db"
@@ -117,7 +118,7 @@ def test_a_loop_that_is_closed_meanwhile_leaves_neither_a_thread_nor_an_open_fil
                 query.cancel()
 
     async def leave() -> None:
-        """Give up after the reader has begun to wait, without waiting for its end."""
+        """Give up after the reader has begun to wait, and let what it waits for end then."""
         reader = asyncio.ensure_future(read())
         if waits_for == "the file is opened":
             await asyncio.to_thread(opening.began.wait)
@@ -127,14 +128,11 @@ def test_a_loop_that_is_closed_meanwhile_leaves_neither_a_thread_nor_an_open_fil
         reader.cancel()
         for _ in range(5):
             await asyncio.sleep(0)
+        opening.go_on.set()
+        blocking.set()
+        with contextlib.suppress(asyncio.CancelledError):
+            await reader
 
-    loop = asyncio.new_event_loop()
-    loop.run_until_complete(leave())
-    for task in asyncio.all_tasks(loop):
-        task._log_destroy_pending = False  # type: ignore[attr-defined]
-    loop.run_until_complete(loop.shutdown_default_executor())
-    loop.close()
-    opening.go_on.set()
-    blocking.set()
-    until(lambda: not set(threading.enumerate()) - before)  # pytest fails if one of them raised
+    asyncio.run(leave())
+    assert not set(threading.enumerate()) - before  # pytest fails if one of them raised
     assert opening.open == 0
