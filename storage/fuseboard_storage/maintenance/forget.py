@@ -312,7 +312,7 @@ class _Forgetting:
 
     def _clean_keyframe(self, data: bytes, format_: int) -> bytes:
         """Return a keyframe without the traces; the same bytes if it has none."""
-        before = msgspec.json.decode(zlib.decompress(data))
+        before = msgspec.json.decode(keyframes.unfolded(data))
         if self._traces.in_texts and self._traces.without(before) == before:
             return data
         board = keyframes.load(data, format_)

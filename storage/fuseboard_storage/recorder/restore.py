@@ -146,7 +146,7 @@ def restore_now(
 def _board(connection: sqlite3.Connection) -> Board:
     """Return the current Board."""
     table = events.table_of(connection.execute("PRAGMA user_version").fetchone()[0])
-    board = keyframes.board_of(connection.execute(keyframes.by_seq(table.name), (keyframes.NEWEST,)).fetchone())
+    board = keyframes.newest_board(connection, table.name)
     sql = f"{table.select} WHERE seq > ? ORDER BY seq LIMIT {_SLICE}"
     while part := connection.execute(sql, (board.seq,)).fetchall():
         for row in part:

@@ -147,14 +147,22 @@ class Recording(OpenFile):
         return board
 
     async def keyframe(self, to: int = keyframes.NEWEST) -> Board:
-        """Return the newest stored Board up to an entry; an empty one if there is none."""
-        found = await self._rows_if_any(keyframes.by_seq(await self._events()), (to,))
-        return keyframes.board_of(found[0] if found else None)
+        """Return the newest stored Board up to an entry that is not damaged; an empty one if there is none."""
+        for _ in range(keyframes.MOST_DAMAGED):
+            found = await self._rows_if_any(keyframes.by_seq(await self._events()), (to,))
+            if not found:
+                break
+            if (board := keyframes.board_of(found[0])) is not None:
+                return board
+            to = found[0][2] - 1
+        return Board()
 
     async def _keyframe_at(self, at: int) -> Board:
         """Return the newest keyframe up to a time; before the first kept event, the keyframe that event follows."""
         found = await self._rows_if_any(keyframes.by_time(await self._events()), (at,))
-        return keyframes.board_of(found[0]) if found else await self.keyframe((await self.extent()).pruned)
+        if not found:
+            return await self.keyframe((await self.extent()).pruned)
+        return keyframes.board_of(found[0]) or await self.keyframe(found[0][2] - 1)
 
     async def extent(self) -> Extent:
         """Return the numbers of the newest entry, and of the newest that was deleted with all before it."""

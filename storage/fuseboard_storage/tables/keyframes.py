@@ -225,9 +225,9 @@ def load(data: bytes, format_: int = FORMAT) -> Board:
             encoded Board, or a huge one.
     """
     if format_ == FORMAT:
-        frozen = _decoder().decode(_unfolded(data))
+        frozen = _decoder().decode(unfolded(data))
     else:
-        frozen = msgspec.convert(older_keyframes.upgraded(_unfolded(data), format_), _Board, str_keys=True)
+        frozen = msgspec.convert(older_keyframes.upgraded(unfolded(data), format_), _Board, str_keys=True)
     board = Board()
     for name in _COUNTERS:
         setattr(board, name, frozen.counters[name])
@@ -261,7 +261,7 @@ def load(data: bytes, format_: int = FORMAT) -> Board:
     return board
 
 
-def _unfolded(data: bytes) -> bytes:
+def unfolded(data: bytes) -> bytes:
     """Return compressed bytes unfolded, at most `MAX_BYTES` of them: a few bytes may unfold to more than the memory."""
     unfolding = zlib.decompressobj()
     found = unfolding.decompress(data, MAX_BYTES)
@@ -309,14 +309,38 @@ DAMAGE: Final = (
 """What `load` raises for a damaged keyframe."""
 
 
-def board_of(row: tuple[bytes, int] | None) -> Board:
-    """Return the Board in a row of `by_seq` or `by_time`; an empty one if there is none to be read."""
-    if row is None:
-        return Board()
+Row = tuple[bytes, int, int]
+"""A row of `by_seq` or `by_time`: the Board as bytes, its format and its number."""
+
+MOST_DAMAGED: Final = 16
+"""The number of damaged keyframes, one after the other, in place of which an earlier one is looked for."""
+
+
+def board_of(row: Row) -> Board | None:
+    """Return the Board in a row; None if it is damaged."""
+    data, format_, _ = row
     try:
-        return load(*row)
+        return load(data, format_)
     except DAMAGE:
-        return Board()
+        return None
+
+
+def newest_board(connection: sqlite3.Connection, table: str) -> Board:
+    """Return the newest keyframe that is not damaged; an empty Board if there is none.
+
+    Args:
+        connection: A connection to the recording.
+        table: The table or view of its events.
+    """
+    to = NEWEST
+    for _ in range(MOST_DAMAGED):
+        row = connection.execute(by_seq(table), (to,)).fetchone()
+        if row is None:
+            break
+        if (board := board_of(row)) is not None:
+            return board
+        to = row[2] - 1
+    return Board()
 
 
 def readable(table: str) -> str:
@@ -327,16 +351,19 @@ def readable(table: str) -> str:
             is no longer in it.
     """
     gone = f"format >= {older_keyframes.OLDEST} AND NOT EXISTS (SELECT 1 FROM {table} WHERE seq = 1)"
-    size = f"typeof(board) = 'blob' AND length(board) <= {MAX_STORED}"
+    size = f"typeof(board) = 'blob' AND length(board) <= {MAX_STORED} AND seq > 0"
     return f"(format = {FORMAT} OR format < {FORMAT} AND {gone}) AND {size}"
+
+
+_COLUMNS: Final = "board, format, seq"
 
 
 def by_seq(table: str) -> str:
     """Return the SQL of the newest keyframe up to an event; see `readable` and `board_of`."""
-    return f"SELECT board, format FROM keyframes WHERE {readable(table)} AND seq <= ? ORDER BY seq DESC LIMIT 1"
+    return f"SELECT {_COLUMNS} FROM keyframes WHERE {readable(table)} AND seq <= ? ORDER BY seq DESC LIMIT 1"
 
 
-def by_time(table: str, columns: str = "board, format") -> str:
+def by_time(table: str, columns: str = _COLUMNS) -> str:
     """Return the SQL of the newest keyframe up to a time, UTC microseconds; see `readable` and `board_of`."""
     return f"SELECT {columns} FROM keyframes WHERE {readable(table)} AND at <= ? ORDER BY at DESC, seq DESC LIMIT 1"
 
@@ -385,7 +412,7 @@ class KeyframeMaker:
 
     def _load(self) -> None:
         self._forgotten = self._connection.execute(_FORGOTTEN).fetchone()[0]
-        self._board = board_of(self._connection.execute(by_seq("event_log"), (NEWEST,)).fetchone())
+        self._board = newest_board(self._connection, "event_log")
         self._kept = self._last = self._board.seq  # the newest keyframe that is not replaced, and the newest of all
         self._recent: deque[tuple[Any, ...]] = deque(self._board.routes, maxlen=KEPT_ROUTES)
         """The newest routes, newest first: entries, or rows that were not decoded yet."""
