@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from argparse import ArgumentParser, ArgumentTypeError, Namespace, RawDescriptionHelpFormatter
 from collections.abc import Callable
 from pathlib import Path
@@ -355,11 +356,18 @@ def _forget(args: Namespace) -> int:
         would = "Would remove its traces" if args.dry_run else "Removed its traces"
         print_out(f"{would}: {what}." if what else f"{_name(args.file)} has no trace of it.")
         for name in found.beside:
-            print_out(f"{safe_text(name, 200)} was not changed. If it is a copy of the recording, repeat this for it.")
+            print_out(f"{safe_text(name, 200)} was not changed. {_advice(name)}")
     if not found.wal_emptied:
         complain("Another program reads the WAL all the time, so it could not be emptied. End it, and repeat this.")
         return exit_codes.NOT_DONE
     return exit_codes.OK
+
+
+def _advice(beside: str) -> str:
+    """Return what to do with a file beside a recording from which something was removed."""
+    if re.search(r"\.version-\d+\.bak(-\d+)?$", beside):  # to forget in it would convert it, and copy it again first
+        return "It is the copy of an earlier version. Delete it when it is no longer needed."
+    return "If it is a copy of the recording, repeat this for it."
 
 
 class _Percent:

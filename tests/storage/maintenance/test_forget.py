@@ -263,13 +263,15 @@ def test_ids_of_any_text_are_found(tmp_path: Path, text: str) -> None:
 
 def test_the_command_says_what_it_removed(tmp_path: Path) -> None:
     path = record(tmp_path / "a.db")
-    (tmp_path / "a.db.damaged-1").write_text("")
+    for name in ("a.db.damaged-1", "a.db.version-9.bak"):
+        (tmp_path / name).write_text("")
     dry = fuseboard("db", "forget", path, "--task-id", TASK, "--dry-run")
     assert dry.stdout.startswith("Would remove its traces: 4 events, 1 dead letter, 1 workflow run, ")
     done = fuseboard("db", "forget", path, "--task-id", TASK)
     assert done.returncode == 0, done.stderr
     assert done.stdout.startswith("Removed its traces: 4 events, ")
-    assert "a.db.damaged-1 was not changed." in done.stdout
+    assert "a.db.damaged-1 was not changed. If it is a copy of the recording, repeat this for it.\n" in done.stdout
+    assert "a.db.version-9.bak was not changed. It is the copy of an earlier version. Delete it when" in done.stdout
     assert fuseboard("db", "forget", path, "--task-id", TASK).stdout.startswith("a.db has no trace of it.")
     assert "is not KEY=VALUE" in fuseboard("db", "forget", path, "--context", "user").stderr
     assert fuseboard("db", "forget", path).returncode == 2
