@@ -6,9 +6,11 @@ import itertools
 import json
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from datetime import datetime
-from typing import Any, Final, NamedTuple
+from difflib import get_close_matches
+from functools import cache
+from typing import Any, Final, NamedTuple, get_args
 
-from fuseboard_engine.events import Event
+from fuseboard_engine.events import AnyEvent, Event
 from fuseboard_storage.board.board import Entry
 from fuseboard_storage.tables.event_templates import row_shapes
 from fuseboard_storage.tables.events import EventTable, Query, templates_of
@@ -71,9 +73,14 @@ _Pair = tuple[_Sample, _Sample]
 def event_filter(
     kinds: Kind | Iterable[Kind], adapter: str | None, task: str | None, since: Moment | None, until: Moment | None
 ) -> EventFilter:
-    """Return the filter of the arguments of `Recording.events`. Names become as they are stored."""
+    """Return the filter of the arguments of `Recording.events`. Names become as they are stored.
+
+    Raises:
+        ValueError: There is no such kind.
+        TypeError: A time is neither microseconds nor a `datetime`.
+    """
     several: Iterable[Kind] = (kinds,) if isinstance(kinds, str | type) else kinds
-    names = dict.fromkeys(kind if isinstance(kind, str) else row_shapes[kind][0] for kind in several)
+    names = dict.fromkeys(_known(kind) if isinstance(kind, str) else row_shapes[kind][0] for kind in several)
     return EventFilter(
         tuple(names),
         None if adapter is None else stored_name(adapter),
@@ -83,8 +90,28 @@ def event_filter(
     )
 
 
+@cache
+def _kinds() -> tuple[str, ...]:
+    return tuple(sorted(str(type_.__struct_config__.tag) for type_ in get_args(AnyEvent)))
+
+
+def _known(kind: str) -> str:
+    """Return the name of a kind; raise `ValueError` for a misspelled one, of which there would be no events."""
+    if kind in _kinds():
+        return kind
+    close = get_close_matches(kind, _kinds(), 1, 0.5)
+    hint = f"did you mean {close[0]!r}?" if close else f"the kinds are {', '.join(_kinds())}."
+    raise ValueError(f"There is no event kind {kind!r}; {hint}")
+
+
 def microseconds(moment: Moment) -> int:
-    """Return a time as UTC microseconds, within the numbers that SQLite has."""
+    """Return a time as UTC microseconds, within the numbers that SQLite has.
+
+    Raises:
+        TypeError: It is neither microseconds nor a `datetime`.
+    """
+    if not isinstance(moment, int | datetime):
+        raise TypeError(f"A time is UTC microseconds (an int) or a datetime, not {moment!r}.")
     found = moment if isinstance(moment, int) else round(moment.timestamp() * 1_000_000)
     return max(-_END, min(_END, found))
 

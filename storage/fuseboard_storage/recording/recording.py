@@ -242,6 +242,10 @@ class Recording(OpenFile):
         Returns:
             The entries. `entry.event` is one of the classes in `fuseboard_engine.events`; events of kinds that only a
             newer version knows are left out.
+
+        Raises:
+            ValueError: There is no such kind.
+            TypeError: A time is neither microseconds nor a `datetime`.
         """
         if before is None and limit is None:
             before = await self.last_seq() + 1

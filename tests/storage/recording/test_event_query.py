@@ -166,6 +166,20 @@ async def test_the_board_at_a_datetime_is_the_board_at_these_microseconds(tmp_pa
         assert (await recording.board_at(at=datetime(1970, 1, 1, tzinfo=UTC))).seq == 0
 
 
+async def test_a_kind_that_does_not_exist_and_a_time_of_another_type_are_refused(tmp_path: Path) -> None:
+    record(tmp_path / "a.db", [failed("t")])
+    async with Recording.open(tmp_path / "a.db") as recording:
+        with pytest.raises(ValueError, match=r"no event kind 'AttemptFailed'; did you mean 'attempt_failed'\?"):
+            await recording.events(kinds="AttemptFailed")
+        with pytest.raises(ValueError, match=r"no event kind 'zzz'; the kinds are adapter_added, "):
+            [entry async for entry in recording.stream_events(kinds=["attempt_failed", "zzz"])]
+        for wrong in ("1h", 1.5e15):
+            with pytest.raises(TypeError, match="A time is UTC microseconds"):
+                await recording.events(since=wrong)  # type: ignore[arg-type]
+            with pytest.raises(TypeError, match="A time is UTC microseconds"):
+                await recording.board_at(at=wrong)  # type: ignore[arg-type]
+
+
 @pytest.mark.parametrize("jump", [365 * 24 * 60 * MINUTE, -365 * 24 * 60 * MINUTE])
 async def test_a_clock_that_jumps_hides_no_event(tmp_path: Path, jump: int) -> None:
     events = [answered(str(n), at=NOON + n * 1_000_000 + (jump if 4_000 <= n < 6_000 else 0)) for n in range(10_000)]
