@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from heapq import nsmallest
 from operator import attrgetter
 from typing import Final
 
@@ -16,6 +17,7 @@ from fuseboard_storage.board.rows import InstanceRow
 KEPT_SECONDS: Final = 120
 KEPT_CHAINS: Final = 500
 
+_REMOVED_AT_ONCE: Final = 50
 _ANSWERER_SECONDS: Final = 3  # with answers, of which the adapter that gave most counts as the one that answers
 
 
@@ -151,10 +153,13 @@ Chains = dict[tuple[str, str], ChainRow]
 def new_chain(chains: Chains, engine: str, task_type: str) -> ChainRow:
     """Add the row of a chain whose first task ended, and return it.
 
-    If there are too many rows, remove the one used least recently.
+    If there are too many rows, remove those used least recently: some at a time, because an application may have a
+    task type for each of its users.
     """
     if len(chains) >= KEPT_CHAINS:
-        del chains[min(chains, key=lambda key: chains[key].seconds[-1].at if chains[key].seconds else 0)]
+        more = len(chains) - KEPT_CHAINS + _REMOVED_AT_ONCE
+        for key in nsmallest(more, chains, lambda key: chains[key].seconds[-1].at if chains[key].seconds else 0):
+            del chains[key]
     row = chains[engine, task_type] = ChainRow(engine, task_type)
     return row
 

@@ -233,7 +233,9 @@ def load(data: bytes, format_: int = FORMAT) -> Board:
         setattr(board, name, frozen.counters[name])
     board.scenario = None if frozen.scenario is None else with_safe_texts(frozen.scenario)
     board.restarted = None if frozen.restarted is None else with_safe_texts(frozen.restarted)
-    board.chain_rows = {(row.engine, row.task_type): row for row in frozen.chain_rows}
+    for chain in frozen.chain_rows:
+        del chain.seconds[:-KEPT_SECONDS]
+        board.chain_rows[chain.engine, chain.task_type] = chain
     board.outages = {(engine, adapter): since for engine, adapter, since in frozen.outages}
     for stored in frozen.instances:
         row = InstanceRow(stored.id, stored.name, stored.host, stored.pid, stored.started_at)

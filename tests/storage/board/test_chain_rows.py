@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -123,9 +126,21 @@ def test_only_the_latest_seconds_are_kept_and_they_are_in_order(found: list[tupl
     assert (row.unanswered_since is None) == (not found or found[-1][1] != "")
 
 
-def test_of_too_many_task_types_the_one_used_least_recently_goes() -> None:
+def test_of_too_many_task_types_those_used_least_recently_go_some_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    removals = 0
+    nsmallest = chain_rows.nsmallest
+
+    def counted(*arguments: Any) -> Any:
+        nonlocal removals
+        removals += 1
+        return nsmallest(*arguments)
+
+    monkeypatch.setattr(chain_rows, "nsmallest", counted)
     chains: chain_rows.Chains = {}
-    for number in range(chain_rows.KEPT_CHAINS + 1):
+    for number in range(10_000):
         chain_rows.new_chain(chains, "shop", f"type-{number}").add(route(number + 1, "a"))
-    assert len(chains) == chain_rows.KEPT_CHAINS
+        assert len(chains) <= chain_rows.KEPT_CHAINS
+    assert list(chains) == [("shop", f"type-{number}") for number in range(10_000 - len(chains), 10_000)]
+    assert len(chains) >= chain_rows.KEPT_CHAINS * 0.9
+    assert removals <= 200  # a removal looks at all chains
     assert ("shop", "type-0") not in chains
