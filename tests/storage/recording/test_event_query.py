@@ -92,7 +92,7 @@ FILTERS: list[dict[str, Any]] = [
     {"kinds": ("attempt_failed",), "limit": 17},
     {"adapter": "adapter-3", "limit": 700},
     {"adapter": "no such adapter"},
-    {"kinds": ("no_such_kind",)},
+    {"kinds": ("clock_changed",)},
     {"task": "task-4000"},
     {"task": "task-4000", "kinds": ("state_changed",)},
     {"task": "task-4000", "since": NOON + 5_000 * 1_000_000},
