@@ -96,8 +96,7 @@ class ChainRow(msgspec.Struct):
 
     def move_times(self, change: ClockMove) -> None:
         """Express its times on a wall clock that was set."""
-        for second in self.seconds:
-            second.at = change.moved_second(second.at)
+        change.move_seconds(self.seconds)
         self.seconds.sort(key=attrgetter("at"))
         self.answering_since = change.moved(self.answering_since)
         if self.unanswered_since is not None:

@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
-from typing import Final, NamedTuple
+from collections.abc import Iterable
+from typing import Final, NamedTuple, Protocol
 
 from fuseboard_engine.events import ClockChanged
 from fuseboard_storage.board.metrics import SECOND
 
 _MOST_SECONDS: Final = 1e11
 """The seconds of a change that is believed; a damaged file may hold any number."""
+
+
+class Spanned(Protocol):
+    """A span of time."""
+
+    at: int
+    """Its start, UTC microseconds."""
 
 
 class ClockMove(NamedTuple):
@@ -35,10 +43,13 @@ class ClockMove(NamedTuple):
         """Return a time as the clock shows it now."""
         return within_int64(time + self.set_by) if self.is_of_before(time) else time
 
-    def moved_second(self, second: int) -> int:
-        """Return the start of a whole second, moved by whole seconds."""
-        whole = self._replace(set_by=self.set_by // SECOND * SECOND)
-        return whole.moved(second)
+    def move_seconds(self, spans: Iterable[Spanned]) -> None:
+        """Move spans of time by whole seconds. Of ten thousand adapters there are a million."""
+        by, newest = self.set_by // SECOND * SECOND, self.at if self.set_by > 0 else 2**63 - 1
+        for span in spans:
+            at = span.at + by
+            if -(2**63) <= at <= newest:
+                span.at = at
 
 
 def _microseconds(seconds: float) -> int:

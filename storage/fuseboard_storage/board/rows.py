@@ -198,8 +198,7 @@ class AdapterRow:
             self.health_at = change.moved(self.health_at)
         if self.last_failure is not None:
             self.last_failure = change.moved(self.last_failure)
-        for span in self.seconds:
-            span.at = change.moved_second(span.at)
+        change.move_seconds(self.seconds)
         self.seconds = deque(sorted(self.seconds, key=attrgetter("at")), KEPT_SECONDS)
         self.changes = deque([(change.moved(at), state) for at, state in self.changes], KEPT_CHANGES)
 

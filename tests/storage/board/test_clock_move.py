@@ -9,6 +9,7 @@ from fuseboard_engine.events import (
     Attempt,
     ClockChanged,
     EngineStarted,
+    EngineStopped,
     Event,
     RouteFinished,
     StateChanged,
@@ -123,3 +124,20 @@ def test_an_impossible_change_in_a_recording_leaves_a_board_that_a_keyframe_can_
     board = folded(*engine(1), *routes(1, NOON, 1), (1, opened), *changes)
     restored = keyframes.load(keyframes.dump(board))
     assert restored.adapters[AdapterKey(1, "agno")].since == board.adapters[AdapterKey(1, "agno")].since
+
+
+def test_an_outage_that_an_earlier_process_saw_begins_no_later_than_its_breaker_opens() -> None:
+    def opened(at: int) -> StateChanged:
+        return StateChanged(at=at, adapter="agno", before="closed", after="open", reason="failures")
+
+    hour = 3600 * SECOND
+    back = NOON + 10 * SECOND
+    board = folded(
+        *engine(1),
+        (1, opened(NOON + hour)),
+        (1, EngineStopped(at=NOON + hour, reason="lost")),
+        (2, EngineStarted(at=NOON, name="shop", host="h", pid=2)),  # after the clock was set back
+        (2, AdapterAdded(at=NOON, adapter="agno", policy={})),
+        (2, opened(back)),
+    )
+    assert board.adapters[AdapterKey(2, "agno")].down_since == back
