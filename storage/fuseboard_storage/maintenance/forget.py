@@ -154,8 +154,9 @@ class _Forgetting:
         self._traces = traces
         self._found = Forgotten()
         names = """SELECT adapter FROM event_templates UNION SELECT kind FROM event_templates
-            UNION SELECT name FROM instances UNION SELECT adapter FROM metrics"""
-        traces.keep_names(name for (name,) in connection.execute(names))
+            UNION SELECT name FROM instances UNION SELECT adapter FROM metrics UNION SELECT task_type FROM dead_letters
+            UNION SELECT CASE WHEN json_valid(body) THEN body ->> 'task_type' END FROM event_templates"""
+        traces.keep_names(name for (name,) in connection.execute(names) if name)
         self._written = tuple(traces.written)
 
     def run(self, live: bool) -> Forgotten:

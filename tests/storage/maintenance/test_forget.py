@@ -227,6 +227,16 @@ def test_a_value_that_is_also_the_name_of_an_adapter_leaves_its_name(tmp_path: P
     assert [entry.event.task for entry in board_of(path).routes] == ["u", ""]  # type: ignore[attr-defined]
 
 
+def test_a_value_that_is_also_a_task_type_leaves_the_chain_its_name(tmp_path: Path) -> None:
+    path = tmp_path / "a.db"
+    with closing(schema.connect(path)) as file:
+        route = replace(answered("t"), task_type="chat")
+        rows.insert(file, 1, [replace(route, context={"channel": "chat"}), replace(route, task="u")])
+    assert forget(path, context=("user", "chat")).total == 0  # no task has it
+    assert forget(path, context=("channel", "chat")).events == 1
+    assert {task_type for _, task_type in board_of(path).chain_rows} == {"chat"}
+
+
 @pytest.mark.parametrize("name", ["agno", "shop", "route_finished"])
 def test_a_task_named_as_an_adapter_an_engine_or_a_kind_leaves_that_name(tmp_path: Path, name: str) -> None:
     path = record(tmp_path / "a.db")
