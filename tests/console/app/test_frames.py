@@ -48,7 +48,7 @@ async def test_another_theme_is_painted_over_all_of_the_old_one(theme: str) -> N
     wanted = await whole(console(theme=theme))
     app = console()
     async with app.run_test(size=(120, 40), notifications=False) as pilot:
-        await until(lambda: "agno ✓" in text(app), pilot)
+        await until(lambda: "ai_task" in text(app), pilot)
         app.theme = theme
         await until(lambda: cells(app) == wanted, pilot)
 
