@@ -545,4 +545,4 @@ async def test_why_a_file_cannot_be_read_is_folded_at_80_columns() -> None:
         show.feed.trouble = ""
         show.when += 1
         await until(lambda: "damaged" not in show.screen(), pilot)
-        assert show.line_of("Breakers") == 1
+        assert show.line_of("Fallback chains") == 1
