@@ -28,7 +28,6 @@ class ChainsPane(LineList):
         self.views: list[ChainView] = []
         """The chains shown."""
         self._board = Board()
-        self._now = 0
         self._names = 0
         self._made: tuple[object, ...] = ()
 
@@ -37,7 +36,7 @@ class ChainsPane(LineList):
         made = (board, now // SECOND, board.state_version, board.roster_version, len(board.chain_rows))
         if made == self._made:
             return
-        self._made, self._board, self._now = made, board, now
+        self._made, self._board = made, board
         self.views = chain_views(board, now)
         self._names = name_cells(self.views)
         title = f"Fallback chains: {chains_summary(self.views)}" if len(self.views) > 1 else "Fallback chains"
@@ -52,5 +51,6 @@ class ChainsPane(LineList):
     def line_at(self, index: int) -> Line:
         """Return a chain's line."""
         view = self.views[index]
-        trend = trend_of(self._board.chain_rows[view.key], self._now) if view.key in self._board.chain_rows else ()
-        return chain_line(view, trend, self._now, self.cells, self._names, self.glyphs)
+        row = self._board.chain_rows.get(view.key)
+        trend = () if row is None else trend_of(row, view.now)
+        return chain_line(view, trend, self.cells, self._names, self.glyphs)

@@ -240,7 +240,9 @@ def test_a_file_that_is_moved_away_while_its_engine_runs_continues_in_a_new_one(
         for part in sorted(tmp_path.iterdir()):
             part.rename(tmp_path / part.name.replace("checkout", "yesterday"))
         terminal.wait_for(
-            lambda screen: file.exists() and "is gone" not in screen and "● live" in screen and "Fallback chains" in screen
+            lambda screen: (
+                file.exists() and "is gone" not in screen and "● live" in screen and "Fallback chains" in screen
+            )
         )
         terminal.press("q")
         assert terminal.ended() == 0

@@ -56,7 +56,7 @@ def only(board: Board, now: float = NOW) -> ChainView:
 def line(board: Board, cells: int = 118, glyphs: Glyphs = UNICODE, now: float = NOW) -> str:
     views = chain_views(board, at(now))
     trend = trend_of(board.chain_rows[views[0].key], at(now))
-    return text_of(chain_line(views[0], trend, at(now), cells, name_cells(views), glyphs)).rstrip()
+    return text_of(chain_line(views[0], trend, cells, name_cells(views), glyphs)).rstrip()
 
 
 def opened(adapter: str, when: float, **fields: object) -> Event:
@@ -162,9 +162,18 @@ def test_chains_of_several_engines_name_them() -> None:
     assert [view.name for view in chain_views(board, at(3))] == ["pay (billing)", "pay (shop)"]
 
 
-def test_an_ended_engine_takes_no_call() -> None:
-    board = board_of(chain("a", task_type="pay"), done(5, "a"), stopped(100))
-    assert only(board).unavailable[0].why == "ended"
+def test_the_chains_of_an_engine_that_has_ended_are_those_of_its_end() -> None:
+    board = board_of(
+        chain("a", "b", task_type="pay"),
+        every_second(lambda second: done(second, "b"), 0, 100),
+        opened("a", 3),
+        stopped(100),
+    )
+    for now in (101, 9_999):
+        view = only(board, now)
+        assert (view.condition, view.share, view.answerer) == ("failover", 1.0, "b")
+        assert view.unavailable[0].adapter == "a"
+        assert "b, 2nd of 2 since 14:00:00   a ✖" in line(board, now=now)
 
 
 def test_the_trend_has_a_gap_where_no_task_ended() -> None:
@@ -185,7 +194,7 @@ def test_a_line_fits_at_any_width(cells: int, glyphs: Glyphs) -> None:
         )
         views = chain_views(board, at(NOW))
         trend = trend_of(board.chain_rows[views[0].key], at(NOW))
-        shown = chain_line(views[0], trend, at(NOW), cells, name_cells(views), glyphs)
+        shown = chain_line(views[0], trend, cells, name_cells(views), glyphs)
         assert line_width(shown) <= cells
         assert text_of(shown).isprintable()
 

@@ -11,9 +11,10 @@ from fuseboard_console.text.glyphs import APPEARANCES, Glyphs
 from fuseboard_console.text.line import Line, Span, cut_line, fit_line, line_width
 from fuseboard_console.text.safe_text import safe_text
 from fuseboard_console.text.width import fit, width
-from fuseboard_console.views.adapters.adapter_view import RATE_SECONDS, SHARE_SECONDS, condition_of
+from fuseboard_console.views.adapters.adapter_view import RATE_SECONDS, SHARE_SECONDS, breaker_condition, condition_of
 from fuseboard_storage.board.board import AdapterKey, AdapterRow, Board
 from fuseboard_storage.board.chain_rows import ChainRow, ChainSecond
+from fuseboard_storage.board.presence import last_sign, presence
 
 SLICES: Final = 12
 """Slices of ten seconds in the trend of a chain."""
@@ -62,6 +63,8 @@ class ChainView(NamedTuple):
     """Dead letters a second."""
     degraded: float
     """The share of degraded answers."""
+    now: int
+    """The moment of these figures: now, or the last sign of life of an engine that has ended or is silent."""
 
 
 def chain_views(board: Board, now: int) -> list[ChainView]:
@@ -76,7 +79,7 @@ def chain_views(board: Board, now: int) -> list[ChainView]:
         chain = chains.get((row.engine, id(order)))
         if chain is None:
             chain = chains[row.engine, id(order)] = _Chain(order, adapters[row.engine])
-        found.append(_view(row, chain, now, several))
+        found.append(_view(row, chain, adapters[row.engine].now, several))
     return sorted(found, key=lambda view: (_CONDITIONS.index(view.condition), view.name.casefold(), view.key))
 
 
@@ -113,6 +116,7 @@ def _view(row: ChainRow, chain: _Chain, now: int, several: bool) -> ChainView:
         unavailable=chain.unavailable(before),
         letters=sum(second.letters for second in seconds) / RATE_SECONDS if seconds else 0.0,
         degraded=_share(degraded, routed) or 0.0,
+        now=now,
     )
 
 
@@ -167,7 +171,10 @@ class _Adapters:
     def __init__(self, board: Board, engine: str, now: int) -> None:
         self._board = board
         self._instances = [instance for instance in board.instances.values() if instance.name == engine]
-        self._now = now
+        self._live = any(presence(instance, now) == "live" for instance in self._instances)
+        self.now = now
+        if self._instances and not self._live:  # the second in which it ended is complete
+            self.now = min(now, max(map(last_sign, self._instances)) + SECOND)
         self._known: dict[str, str] = {}
 
     def unavailable(self, adapter: str) -> str:
@@ -182,7 +189,7 @@ class _Adapters:
         for instance in self._instances:
             row = self._board.adapters.get(AdapterKey(instance.id, adapter))
             if row is not None:
-                condition = condition_of(row, instance, self._now)
+                condition = condition_of(row, instance, self.now) if self._live else breaker_condition(row, self.now)
                 if condition not in _TAKES_NO_CALL:
                     return ""
                 reasons.append(_reason(row, APPEARANCES[condition].word))
@@ -249,15 +256,12 @@ def name_cells(views: Iterable[ChainView]) -> int:
     return min(NAME, max((width(view.name) for view in views), default=0))
 
 
-def chain_line(
-    view: ChainView, trend: Sequence[float | None], now: int, cells: int, names: int, glyphs: Glyphs
-) -> Line:
+def chain_line(view: ChainView, trend: Sequence[float | None], cells: int, names: int, glyphs: Glyphs) -> Line:
     """Return a chain as a line: `✖ payment    0 %  ▇▅▂▁▁▁  nobody since 01:43:21 (18 min)   ☠ 5/s`.
 
     Args:
         view: The chain.
         trend: See `trend_of`; narrow lines show the newer half.
-        now: UTC microseconds.
         cells: The width of the line.
         names: The width of the names, so that the lines of a list are aligned.
         glyphs: The glyphs.
@@ -278,7 +282,7 @@ def chain_line(
         line.extend((*_trend_spans(trend if cells >= _WIDE else trend[-SLICES // 2 :], glyphs), Span("  ")))
     end = _end(view, glyphs)
     room = cells - line_width(line) - line_width(end) - 1
-    line.extend(fit_line(_middle(view, now, room, glyphs), max(0, room)))
+    line.extend(fit_line(_middle(view, room, glyphs), max(0, room)))
     return cut_line((*line, *end, Span(" ")), cells)
 
 
@@ -309,10 +313,10 @@ def _trend_spans(trend: Sequence[float | None], glyphs: Glyphs) -> Line:
     return tuple(spans)
 
 
-def _middle(view: ChainView, now: int, room: int, glyphs: Glyphs) -> Line:
+def _middle(view: ChainView, room: int, glyphs: Glyphs) -> Line:
     """Return who answers since when, and who cannot, as far as there is room."""
     since = "" if view.since is None else f" since {clock(view.since)}"
-    ago = "" if view.since is None else f" ({whole_span((now - view.since) / SECOND)})"
+    ago = "" if view.since is None else f" ({whole_span((view.now - view.since) / SECOND)})"
     if view.condition == "idle":
         return (Span("no task in the last minute", "faint"),)
     if view.answerer:

@@ -142,7 +142,7 @@ def _chain_lines(board: Board, now: int) -> list[str]:
         by = f"{view.answerer}, {ordinal(view.place)} of {view.of}" if view.answerer and view.place else view.answerer
         parts = [by or ("no task in the last minute" if view.condition == "idle" else "no adapter")]
         if view.since is not None:
-            parts[0] += f" since {clock(view.since)} ({whole_span((now - view.since) / SECOND)})"
+            parts[0] += f" since {clock(view.since)} ({whole_span((view.now - view.since) / SECOND)})"
         parts += [f"{one.adapter} {one.why}" for one in view.unavailable]
         if view.degraded:
             parts.append(f"{percent(view.degraded)} % degraded")
