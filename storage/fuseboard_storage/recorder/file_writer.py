@@ -35,6 +35,8 @@ RETENTION: Final = 60.0  # between two applications of the retention policy
 FIRST_PAUSE: Final = 0.25  # after maintenance has failed; twice as long each time after that
 CATCH_UP: Final = 0.5  # at most for keyframes at the end
 
+REPORTS: Final = 10  # events that the recorder adds to a batch which just fits, such as the number of drops
+
 TRANSIENT: Final = (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_FULL)  # errors that a connection survives
 
 
@@ -192,7 +194,8 @@ class FileWriter:
     def _check_room(self, connection: sqlite3.Connection, wanted: int) -> None:
         """Raise `StoreBehind` if there is no room for as many events, in the transaction that is open."""
         room = self._room(connection)
-        if room < wanted:
+        if room < wanted - REPORTS:
+            self._full = True  # a keyframe that is made is stored now: no batch may take it along
             raise StoreBehind(f"it takes {room} events until keyframes have caught up")
 
     def _room(self, connection: sqlite3.Connection) -> int:

@@ -69,11 +69,11 @@ def test_a_keyframe_that_unfolds_to_more_than_the_limit_costs_neither_memory_nor
         bomb = zlib.compress(content, 9)
         del content
         tracemalloc.start()
-        assert keyframes.board_of((bomb,)).seq == 0
+        assert keyframes.board_of((bomb, keyframes.FORMAT, 1)) is None
         peak = tracemalloc.get_traced_memory()[1]
         tracemalloc.stop()
         assert peak < 3 * keyframes.MAX_BYTES
-    assert keyframes.board_of((zlib.compress(b"{}" * 10)[:-3],)).seq == 0, "its end is missing"
+    assert keyframes.board_of((zlib.compress(b"{}" * 10)[:-3], keyframes.FORMAT, 1)) is None, "its end is missing"
 
 
 HOSTILE_VALUES = (
@@ -116,7 +116,8 @@ def test_any_keyframe_is_read_or_replaced_by_folding_the_events(data: st.DataObj
             del here[last]
         elif isinstance(here, dict):
             here[data.draw(st.sampled_from(("x", "apply", "rows", "__class__", "adapters")))] = 1
-    board = keyframes.board_of((zlib.compress(json.dumps(content).encode()),))
+    row = (zlib.compress(json.dumps(content).encode()), keyframes.FORMAT, 1)
+    board = keyframes.board_of(row) or Board()
     assert type(board) is Board and callable(board.apply)
     for seq, event in enumerate(SAMPLES, board.seq + 1):
         board.apply(Entry(seq, 1, event))

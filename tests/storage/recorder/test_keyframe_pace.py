@@ -172,7 +172,7 @@ def test_a_keyframe_is_the_board_of_all_events_before_it(given: list[tuple[Event
         maker.fold()
         maker._make()
         maker.store()
-        made = keyframes.board_of(connection.execute(keyframes.by_seq("event_log"), (keyframes.NEWEST,)).fetchone())
+        made = keyframes.newest_board(connection, "event_log")
         board = Board()
         for entry in events.after(connection, 0, 1_000):
             board.apply(entry)
