@@ -140,8 +140,8 @@ async def _median(step: Callable[[], Awaitable[None]]) -> float:
 
 def run(scale: Scale) -> Report:
     """Measure recordings of three sizes."""
-    large = scale.of(10_000_000, 5_000)
-    sizes = [max(300, large // 1_000), max(500, large // 10), large]
+    large = scale.of(1_000_000, 5_000)
+    sizes = [max(300, large // 100), max(500, large // 10), large]
     with tempfile.TemporaryDirectory() as folder:
         figures = []
         for count in sizes:
