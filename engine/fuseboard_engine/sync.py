@@ -173,11 +173,16 @@ class _Call(Generic[T]):
         self._loop = loop
         self._task: asyncio.Task[T] | None = None
         self._outcome: concurrent.futures.Future[T] = concurrent.futures.Future()
+        self._started = False
         self._cancelled = False
+
+    def start(self) -> None:
+        """Start the coroutine. Once it runs, only `cancel` ends it, whatever interrupts the caller."""
+        self._started = True
         try:
-            loop.call_soon_threadsafe(self._begin)
+            self._loop.call_soon_threadsafe(self._begin)
         except RuntimeError:
-            coroutine.close()
+            self._coroutine.close()
             raise
 
     def _begin(self) -> None:
@@ -209,6 +214,9 @@ class _Call(Generic[T]):
     def cancel(self) -> None:
         """Cancel the coroutine if it runs, and wait at most ten seconds for its end; an interrupt ends the wait."""
         if self._outcome.done():
+            return
+        if not self._started:
+            self._coroutine.close()
             return
         try:
             self._loop.call_soon_threadsafe(self._cancel)
@@ -303,6 +311,7 @@ class SyncEngine:
             raise
         call = _Call(coroutine, self.home())
         try:
+            call.start()
             return call.result()
         except BaseException:
             call.cancel()

@@ -56,9 +56,8 @@ class Polling:
     async def _read(self) -> None:
         """Read what is new, and render it."""
         sessions, renderer = self._app.sessions, self._app.renderer
-        session, unread = sessions.current, sessions.unread
-        new = await session.feed.advance()
-        sessions.note_read(session)
+        unread = sessions.unread
+        new = await sessions.read()
         if new or unread:
             renderer.invalidate()
         if new:

@@ -123,11 +123,14 @@ class SessionStack:
         now = self._clock()
         return min(now, self._read_at.get(self.current, now) + UNREAD)
 
-    def note_read(self, session: Session) -> None:
-        """Record that a session has been read up to the present."""
-        self._read_at[session] = self._clock()
+    async def read(self) -> bool:
+        """Read what is new in the session in view. Return whether there was something."""
+        session, began = self.current, self._clock()
+        new = await session.feed.advance()
+        self._read_at[session] = began  # what it has come to hold while it was read may not be in it
         if session is self.current:
             self.unread = False
+        return bool(new)
 
     @property
     def scenario(self) -> tuple[str, str] | None:
@@ -151,6 +154,7 @@ class SessionStack:
     def push(self, session: Session) -> None:
         """Put a session on top."""
         self._sessions.append(session)
+        self._read_at[session] = self._clock()
         self._dispatchers.append(self._dispatcher_for(session))
         self._resume()
         self._changed()
