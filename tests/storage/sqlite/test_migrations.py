@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import os
 import sqlite3
 import stat
 import subprocess
@@ -23,6 +22,7 @@ from fuseboard_storage.sqlite import kept_copy, schema
 from fuseboard_storage.sqlite.integrity import TEMPLATES_SINCE
 from fuseboard_storage.stores.dead_letters import SqliteDeadLetters
 from fuseboard_storage.tables.keyframes import dump
+from support.disks import resize, small_disk
 from support.fake_engine import FakeEngine, answered
 from support.older_recordings import VERSIONS, unpack
 from support.paths import PROGRAMS
@@ -231,23 +231,15 @@ async def test_a_damaged_older_recording_is_moved_aside_and_not_converted(tmp_pa
 
 
 async def test_an_older_recording_on_a_full_disk_is_converted_once_there_is_room(tmp_path: Path) -> None:
-    if sys.platform != "linux" or os.geteuid() != 0:
-        pytest.skip("mounting needs root")
-    size = unpack(10, tmp_path).stat().st_size * 3 // 2
-    disk, engine = tmp_path / "disk", FakeEngine()
-    disk.mkdir()
-    if subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", disk], check=False).returncode:
-        pytest.skip("no right to mount here")
-    try:
+    size, engine = unpack(10, tmp_path).stat().st_size * 3 // 2, FakeEngine()
+    with small_disk(tmp_path, f"{size}") as disk:
         path = unpack(10, disk)
         before = path.read_bytes()
         async with record(engine, path) as recorder:
             engine.emit(answered())
             assert recorder.waiting
             assert path.read_bytes() == before
-            subprocess.run(["mount", "-o", "remount,size=100m", disk], check=True)
+            resize(disk, "100m")
             await asyncio.wait_for(recorder.flushed(), 30)
         assert version_of(path) == schema.VERSION
         assert version_of(disk / "checkout.db.version-10.bak") == 10
-    finally:
-        subprocess.run(["umount", "-l", disk], check=False)
