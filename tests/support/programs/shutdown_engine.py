@@ -16,7 +16,9 @@ from fuseboard_engine.shutdown.on_signals import shutdown_on_signals
 
 
 def say(text: str) -> None:
-    print(text, flush=True)
+    """Write one line in one piece: `print` writes the line break apart, and another thread's text comes between."""
+    sys.stdout.write(f"{text}\n")
+    sys.stdout.flush()
 
 
 async def work(task: Any) -> str:
