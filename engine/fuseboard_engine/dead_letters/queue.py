@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from functools import partial
 from typing import Any
@@ -41,6 +42,7 @@ from fuseboard_engine.dead_letters.memory_store import ClosedDeadLetters, Memory
 from fuseboard_engine.dead_letters.policy import DeadLetterPolicy
 from fuseboard_engine.dead_letters.store import DeadLetterStore, pages
 from fuseboard_engine.dead_letters.worker import ABANDON_SECONDS, Worker
+from fuseboard_engine.error_text.limited_log import LimitedLog
 from fuseboard_engine.error_text.safe_logging import get_logger
 from fuseboard_engine.errors import describe, text_of
 from fuseboard_engine.events import DeadLetterChanged, DeadLettered, DeadLetterRefused, Event
@@ -58,6 +60,8 @@ SHORTEST_WAIT = 0.02
 """Seconds that a route waits for its dead letter at least, even if its deadline has passed."""
 STOP_SECONDS = 5.0
 """Seconds that stopping takes at most, whatever the store does."""
+
+NO_ID = "without an id"
 
 
 class DeadLetters:
@@ -99,6 +103,7 @@ class DeadLetters:
         self._route = route
         self._emit = emit
         self._wall = wall
+        self._complaints = LimitedLog(log)
         self._adding: set[asyncio.Future[Kept]] = set()
         self._operator_retries: set[asyncio.Task[None]] = set()
         self._bulk_retries = BulkRetries()
@@ -233,7 +238,12 @@ class DeadLetters:
             return
         self.unacknowledged += 1
         late = f"not stored within {seconds:.3g} s"
-        log.warning("The dead letter of task %s is %s; storing continues in the background.", letter.task, late)
+        self._complain(
+            logging.WARNING,
+            "The dead letter of task %s is %s; storing continues in the background.",
+            letter.task or NO_ID,
+            late,
+        )
         stored.set_exception(StoreTimeout(f"the dead letter is {late}; storing continues"))
 
     def _add(self, store: DeadLetterStore, letter: NewLetter, stored: asyncio.Future[int]) -> None:
@@ -253,7 +263,8 @@ class DeadLetters:
             if store is not self.store:  # it was closed meanwhile, or another one took its place
                 self._add(self.store, letter, stored)
                 return
-            log.warning("Dead letters cannot be written (%s); task %s waits in memory.", error, letter.task)
+            text = "Dead letters cannot be written (%s); task %s waits in memory."
+            self._complain(logging.WARNING, text, error, letter.task or NO_ID)
             self._add(self.memory_store, letter, stored)
             return
         if error is not None:
@@ -287,8 +298,13 @@ class DeadLetters:
         )
 
     def _emit_refused(self, task: str, task_type: str, error: DeadLetterError) -> None:
-        log.error("Task %s could not become a dead letter: %s", task, text_of(error))
+        self._complain(
+            logging.ERROR, "Task %s could not become a dead letter: %s.", task or NO_ID, text_of(error).rstrip(".")
+        )
         self._emit(DeadLetterRefused(at=self._wall(), task=task, task_type=task_type, reason=text_of(error)))
+
+    def _complain(self, level: int, text: str, *arguments: object) -> None:
+        self._complaints.write(asyncio.get_running_loop().time(), level, text, *arguments)
 
     # ---------------------------------------------------------------- inspection
 

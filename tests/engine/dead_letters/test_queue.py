@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import queue
 from typing import Any
 
@@ -411,6 +412,28 @@ async def test_DQ11_a_store_that_fails_open_keeps_letters_in_memory_and_moves_th
     (kept,) = await queue.find()
     assert (kept.id, kept.payload) == (1, '{"x":1}')
     assert (await queue.statistics()).size == 1
+    await queue.stop()
+
+
+@pytest.mark.parametrize(
+    "fail_closed, line", [(False, "Dead letters cannot be written"), (True, "could not become a dead letter")]
+)
+@virtual
+async def test_a_store_that_cannot_be_written_costs_one_line_a_minute_however_many_tasks_fail(
+    fail_closed: bool, line: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    _, queue = world(fail_closed=fail_closed, **BY_HAND)
+    queue.attach_store(Broken())
+    for _ in range(100):
+        with contextlib.suppress(StoreUnavailable):
+            await queue.enqueue({"x": 1})
+    assert sum(line in record.getMessage() for record in caplog.records) == 1
+    await asyncio.sleep(60)
+    with contextlib.suppress(StoreUnavailable):
+        await queue.enqueue({"x": 1})
+    lines = [text for record in caplog.records if line in (text := record.getMessage())]
+    assert len(lines) == 2
+    assert lines[1].endswith("99 more lines like this one were left out.")
     await queue.stop()
 
 
