@@ -32,6 +32,7 @@ FLOORS: dict[str, tuple[str, ...]] = {
         "retry",
         "breaker",
         "adapters",
+        "faults",
         "health",
         "routing",
         "dead_letters",

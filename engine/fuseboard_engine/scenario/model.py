@@ -15,9 +15,9 @@ from fuseboard_engine.documents.messages import NAME_PATTERN
 from fuseboard_engine.documents.toml_locations import Location
 from fuseboard_engine.documents.validation_errors import did_you_mean, raise_errors
 from fuseboard_engine.events import State
+from fuseboard_engine.faults.table import FAULTS, Share
 from fuseboard_engine.policy_base import Seconds, SomeSeconds
 from fuseboard_engine.retry.policy import RetryPolicy
-from fuseboard_engine.scenario.simulated_adapter import FAULTS, Share
 
 if TYPE_CHECKING:
     FaultName = str

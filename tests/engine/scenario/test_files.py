@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from fuseboard_engine.documents.loader import DocumentError, parse
+from fuseboard_engine.faults.table import FAULTS
 from fuseboard_engine.scenario.model import Scenario, load
-from fuseboard_engine.scenario.simulated_adapter import FAULTS
 from fuseboard_scenarios import shipped
 
 SMALLEST = """\
