@@ -14,7 +14,7 @@ import pytest
 from fuseboard_storage.errors import RecordingError
 from fuseboard_storage.recording.recording import Recording
 from fuseboard_storage.sqlite import connection, schema
-from support.waiting import PATIENCE
+from support.waiting import PATIENCE, until
 
 
 def blocked(path: Path) -> Path:
@@ -134,5 +134,5 @@ def test_a_reader_that_is_cancelled_leaves_neither_a_thread_nor_an_open_file(
             await reader
 
     asyncio.run(leave())
-    assert not set(threading.enumerate()) - before  # pytest fails if one of them raised
+    until(lambda: not set(threading.enumerate()) - before)  # pytest fails if one of them raised
     assert opening.open == 0
