@@ -224,7 +224,8 @@ class ProbeChanged(Event, frozen=True, kw_only=True, gc=False, omit_defaults=Tru
     """A probe of a half-open breaker was admitted, or ended.
 
     `what`: `admitted`, `success`, `failure`, `released` (no verdict), `expired` (its lease expired and another caller
-    needed the place). `slow`: it took longer than `slow_call_seconds`, so that even a success is not a good probe.
+    needed the place). `slow`: it took longer than `slow_call_seconds`, so that even a success is not a good probe. Only
+    then `duration` is how many seconds it took, and `limit` how many it may take.
     """
 
     sheddable: ClassVar[bool] = True
@@ -235,6 +236,8 @@ class ProbeChanged(Event, frozen=True, kw_only=True, gc=False, omit_defaults=Tru
     successes: Int64 = 0
     needed: Int64 = 0
     slow: bool = False
+    duration: float = 0.0
+    limit: float = 0.0
 
 
 class GaugesSampled(Event, frozen=True, kw_only=True, gc=False, omit_defaults=True, tag="adapters_gauged"):

@@ -37,7 +37,9 @@ class Failures(ListPage[Key]):
 
     def rows(self, frame: Frame) -> Sequence[Key]:
         """Return the failures that the Board keeps."""
-        self._failures = {(row.key, row.first_at, row.attempt.error): row for row in frame.board.failures}
+        self._failures = {
+            (row.key, row.first_at, "" if row.slow_probe else row.attempt.error): row for row in frame.board.failures
+        }
         self._engines = engine_names(frame.board)
         self._names = max((width(self._engines.adapter(row.key)) for row in frame.board.failures), default=0)
         return list(self._failures)

@@ -267,8 +267,8 @@ class CircuitBreaker:
                     if probes is not None:
                         self._emit_probe("released")
                 elif self._state != "disabled":
-                    slow = (now - permit.started if duration is None else duration) > self._slow_after
-                    self._record(now, outcome == "failure", slow, kind, retry_after, error, at_least)
+                    took = now - permit.started if duration is None else duration
+                    self._record(now, outcome == "failure", took, kind, retry_after, error, at_least)
         outbox = self._outbox
         if outbox is not None and outbox.pending:
             outbox.deliver()
@@ -277,14 +277,14 @@ class CircuitBreaker:
         self,
         now: float,
         failed: bool,
-        slow: bool,
+        took: float,
         kind: str,
         retry_after: float | None,
         error: str,
         at_least: float | None,
     ) -> None:
         """Count an outcome, then open or close if a rule is met."""
-        fast, probing = self.fast_path, self._probes is not None
+        fast, probing, slow = self.fast_path, self._probes is not None, took > self._slow_after
         if failed:
             fast.last_error = safe_error_text(error or kind) if probing else error or kind
             fast.last_error_at = now
@@ -300,14 +300,14 @@ class CircuitBreaker:
         self._window.record(now, failed, slow)
         if probing:
             self._successes += not failed and not slow
-            self._emit_probe("failure" if failed else "success", slow)
+            self._emit_probe("failure" if failed else "success", took if slow else None)
         if self._state == "metrics_only":
             return
         if failed and (kind in OPENING or retry_after is not None):
             reason = kind if kind in OPENING else "rate_limited"
             self._open(now, reason, OPENING[reason], wait=retry_after)
         elif probing:
-            self._check_probes(now, at_least)
+            self._check_probes(now, at_least, took if slow and not failed else None)
         elif failed or not self._consecutive_only:
             self._check_trip_rules(now, at_least)
 
@@ -324,9 +324,12 @@ class CircuitBreaker:
                 self._open(now, rule.reason, detail, at_least=at_least)
                 return
 
-    def _check_probes(self, now: float, at_least: float | None = None) -> None:
-        """Close or reopen as soon as the verdict of this round of probes is certain."""
-        verdict = judge_probes(self.policy, self._window, self._successes)
+    def _check_probes(self, now: float, at_least: float | None = None, slow: float | None = None) -> None:
+        """Close or reopen as soon as the verdict of this round of probes is certain.
+
+        `slow` is the seconds of the probe that has just succeeded too slowly.
+        """
+        verdict = judge_probes(self.policy, self._window, self._successes, slow)
         if verdict is None:
             return
         if verdict.closes:
@@ -643,12 +646,15 @@ class CircuitBreaker:
     # ---------------------------------------------------------------- events
 
     def _emit_probe(
-        self, what: Literal["admitted", "success", "failure", "released", "expired"], slow: bool = False
+        self, what: Literal["admitted", "success", "failure", "released", "expired"], slow: float | None = None
     ) -> None:
+        """Queue an event about a probe. `slow` is the seconds it took, if that was too long."""
         self._emit(
             ProbeChanged,
             what=what,
-            slow=slow,
+            slow=slow is not None,
+            duration=slow or 0.0,
+            limit=0.0 if slow is None else self._slow_after,
             in_flight=len(self._probes or ()),
             successes=self._successes,
             needed=self.policy.success_threshold or probes_per_round(self.policy),

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import msgspec
 
 from fuseboard_engine.breaker.sliding_window import Window
-from fuseboard_engine.runtime.formatting import percent, plural
+from fuseboard_engine.runtime.formatting import percent, plural, slow_probe_text
 
 if TYPE_CHECKING:
     from fuseboard_engine.breaker.policy import BreakerPolicy
@@ -148,13 +148,16 @@ def probes_per_round(policy: BreakerPolicy) -> int:
     return policy.half_open_calls or policy.success_threshold or 1
 
 
-def judge_probes(policy: BreakerPolicy, window: Window, successes: int) -> ProbeVerdict | None:
+def judge_probes(
+    policy: BreakerPolicy, window: Window, successes: int, slow: float | None = None
+) -> ProbeVerdict | None:
     """Return the verdict of a round of probes as soon as it is certain; None before.
 
     Args:
         policy: `success_threshold` decides, or the rates over the round where it is None.
         window: the probes that have reported.
         successes: how many of them were neither failed nor slow.
+        slow: how many seconds the probe that reported last took, if it was slow and did not fail.
     """
     probes = probes_per_round(policy)
     needed = policy.success_threshold
@@ -164,17 +167,27 @@ def judge_probes(policy: BreakerPolicy, window: Window, successes: int) -> Probe
         bad = window.calls - successes
         if bad > probes - needed:
             only_slow = bad - window.failed  # a probe that failed may have been slow too
-            how = "failed" if not only_slow else "were slow" if only_slow == bad else "failed or were slow"
-            return ProbeVerdict(False, f"{bad} of at most {probes} probes {how}")
+            if only_slow == bad:
+                return ProbeVerdict(False, _slow_probes_text(bad, f"at most {plural(probes, 'probe')}", policy, slow))
+            how = "failed or were slow" if only_slow else "failed"
+            return ProbeVerdict(False, f"{bad} of at most {plural(probes, 'probe')} {how}")
         return None
-    rates = (
-        (policy.failure_rate, window.failed, "failed"),
-        (policy.slow_call_rate, window.slow, "were slow"),
-    )
-    for rate, count, word in rates:
-        if rate is not None and count / probes >= rate:
-            return ProbeVerdict(False, f"{count} of {probes} probes {word}")
+    rates = ((policy.failure_rate, window.failed), (policy.slow_call_rate, window.slow))
+    (failure_rate, failed), (slow_rate, slow_ones) = rates
+    if failure_rate is not None and failed / probes >= failure_rate:
+        return ProbeVerdict(False, f"{failed} of {plural(probes, 'probe')} failed")
+    if slow_rate is not None and slow_ones / probes >= slow_rate:
+        return ProbeVerdict(False, _slow_probes_text(slow_ones, plural(probes, "probe"), policy, slow))
     left = probes - window.calls
-    if all(rate is None or (count + left) / probes < rate for rate, count, _ in rates):
+    if all(rate is None or (count + left) / probes < rate for rate, count in rates):
         return ProbeVerdict(True, plural(window.calls, "good probe"))
     return None
+
+
+def _slow_probes_text(count: int, of: str, policy: BreakerPolicy, last: float | None) -> str:
+    """Return that `count` probes were slow. `last` is the seconds of the last one, if they are known."""
+    limit = policy.slow_call_seconds
+    took = "" if last is None or limit is None else slow_probe_text(last, limit)
+    if took and count == 1:
+        return took
+    return f"{count} of {of} {'was' if count == 1 else 'were'} slow" + (f"; the last {took}" if took else "")

@@ -53,7 +53,16 @@ from fuseboard_engine.events import (
     WorkflowFinished,
     WorkflowStarted,
 )
-from fuseboard_engine.runtime.formatting import exact_span, latency, ordinal, pause, percent, plural, stamp
+from fuseboard_engine.runtime.formatting import (
+    exact_span,
+    latency,
+    ordinal,
+    pause,
+    percent,
+    plural,
+    slow_probe_text,
+    stamp,
+)
 from fuseboard_engine.workflow.result import describe_state
 
 DEBUG, INFO, WARNING = 10, 20, 30  # the numbers of `logging`, which this module does not import
@@ -255,8 +264,12 @@ _PROBES = {
 @sentence(ProbeChanged, "breaker", DEBUG, "adapter probe=what successes needed")
 def _probe_changed(event: ProbeChanged, style: TextStyle) -> str:
     good = f" ({event.successes} of {event.needed} good)" if event.needed else ""
-    slowly = " slowly" if event.slow else ""
-    return f"Probe of adapter {style.name(event.adapter)} {_PROBES[event.what]}{slowly}{good}"
+    slow = (
+        f" but was too slow: {slow_probe_text(event.duration, event.limit)}"
+        if event.slow and event.what == "success"
+        else ""
+    )
+    return f"Probe of adapter {style.name(event.adapter)} {_PROBES[event.what]}{slow}{good}"
 
 
 @sentence(GaugesSampled)  # figures, once a second

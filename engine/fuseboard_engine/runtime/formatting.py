@@ -75,6 +75,21 @@ def plural(count: int, word: str, many: str = "") -> str:
     return f"{count:,} {word if count == 1 else many or word + 's'}"
 
 
+def slow_probe_text(seconds: float, limit: float) -> str:
+    """Return that a probe took longer than its limit: `probe took 1.4 s, limit 0.5 s`. The two never look equal.
+
+    A limit of 0 is unknown: events of earlier versions do not have it.
+    """
+    if not limit:
+        return "probe was too slow"
+    factor, unit = (1.0, "s") if limit >= 0.1 else (1000.0, "ms")
+    took, most = seconds * factor, limit * factor
+    text = f"{took:.2g}" if took < 99.5 else f"{took:.0f}"
+    if float(text) <= most:
+        text = f"{took:g}" if float(f"{took:g}") > most else repr(took)
+    return f"probe took {text} {unit}, limit {most:g} {unit}"
+
+
 def format_duration(seconds: float) -> str:
     """Return a duration with three significant digits: `42 ms`, `1.25 s`."""
     return f"{seconds * 1000:.3g} ms" if seconds < 0.9995 else f"{seconds:.3g} s"

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterator
-from itertools import islice
 from typing import Any, Final, TypeVar
 
 from fuseboard_engine.events import (
@@ -52,11 +51,12 @@ from fuseboard_engine.events import (
 from fuseboard_storage.board import workflow_runs
 from fuseboard_storage.board.chain_rows import ChainRow, Chains, move_chains, new_chain
 from fuseboard_storage.board.clock_move import ClockMove
+from fuseboard_storage.board.failure_rows import FailureRow, add_failure, add_slow_probe
 from fuseboard_storage.board.histogram import add_histogram
 from fuseboard_storage.board.metrics import SECOND, AdapterSecond, attempts_of
 from fuseboard_storage.board.name_totals import EngineTotals
 from fuseboard_storage.board.route_counts import span_of
-from fuseboard_storage.board.rows import AdapterKey, AdapterRow, Entry, FailureRow, InstanceRow, Totals
+from fuseboard_storage.board.rows import AdapterKey, AdapterRow, Entry, InstanceRow, Totals
 
 KEPT_ROUTES: Final = 500
 KEPT_FAILURES: Final = 200
@@ -65,8 +65,6 @@ KEPT_BATCHES: Final = 100
 KEPT_LEFT: Final = 64
 KEPT_LEFT_ROWS: Final = 10_000
 KEPT_OUTAGES: Final = 10_000
-GROUPED_FAILURES: Final = 20
-"""How many of the newest failure groups a new failure may join."""
 REMOVED: Final = ("evicted", "purged", "moved")
 """Statuses of dead letters that have left the queue."""
 
@@ -369,6 +367,8 @@ class Board:
         row.probes_in_flight = event.in_flight
         row.probe_successes = event.successes
         row.needed = event.needed
+        if event.slow and event.what == "success":  # a failed one is in the log as a failed attempt
+            add_slow_probe(self.failures, row, event)
 
     @fold(GaugesSampled)
     def _gauges_sampled(self, entry: Entry, event: GaugesSampled) -> None:
@@ -385,14 +385,7 @@ class Board:
         row.last_failure = event.at
         row.tasks_failed += event.then != "retry" and attempt.outcome == "failure"
         row.last_error = f"{attempt.error_type}: {attempt.error}" if attempt.error else attempt.error_type
-        for group in islice(self.failures, GROUPED_FAILURES):
-            last = group.attempt
-            if group.key == row.key and last.error_type == attempt.error_type and last.error == attempt.error:
-                group.repeat(event)
-                self.failures.remove(group)
-                self.failures.appendleft(group)
-                return
-        self.failures.appendleft(FailureRow(row.key, event))
+        add_failure(self.failures, row, event)
 
     @fold(RouteFinished)
     def _route_finished(self, entry: Entry, event: RouteFinished) -> None:

@@ -1,4 +1,4 @@
-"""The rows of a Board: its adapters, engine instances and failures."""
+"""The rows of a Board: its adapters and engine instances."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections import deque
 from operator import attrgetter
 from typing import Any, NamedTuple
 
-from fuseboard_engine.events import Attempt, AttemptFailed, Event, State
+from fuseboard_engine.events import Event, State
 from fuseboard_storage.board.clock_move import ClockMove, within_int64
 from fuseboard_storage.board.histogram import merge, percentile
 from fuseboard_storage.board.metrics import SECOND, AdapterSecond
@@ -265,25 +265,3 @@ class AdapterRow:
             if 0 <= back < slices:
                 bars[slices - 1 - back] += span.calls
         return bars
-
-
-class FailureRow:
-    """A group of identical failures of one adapter: the newest of them, and how many there are."""
-
-    __slots__ = ("at", "attempt", "context", "count", "first_at", "key", "task", "task_type", "then")
-
-    def __init__(self, key: AdapterKey, event: AttemptFailed) -> None:
-        self.key = key
-        self.first_at = event.at
-        self.count = 0
-        self.repeat(event)
-
-    def repeat(self, event: AttemptFailed) -> None:
-        """Add another failure to the group."""
-        self.at = event.at
-        self.count += 1
-        self.task = event.task
-        self.task_type = event.task_type
-        self.attempt: Attempt = event.attempt
-        self.then = event.then
-        self.context = event.context

@@ -27,6 +27,7 @@ from fuseboard_engine.events import (
 from fuseboard_storage.backend.values import NEWEST as NEWEST
 from fuseboard_storage.board.board import KEPT_ROUTES, Board
 from fuseboard_storage.board.chain_rows import ChainRow
+from fuseboard_storage.board.failure_rows import FailureRow
 from fuseboard_storage.board.histogram import MAX_BUCKET, MIN_BUCKET
 from fuseboard_storage.board.metrics import AdapterSecond
 from fuseboard_storage.board.name_totals import EngineTotals
@@ -38,7 +39,6 @@ from fuseboard_storage.board.rows import (
     AdapterKey,
     AdapterRow,
     Entry,
-    FailureRow,
     InstanceRow,
 )
 from fuseboard_storage.board.workflow_runs import WorkflowRow

@@ -137,7 +137,7 @@ def test_slow_probes_say_that_they_were_slow() -> None:
     )
     breaker = CircuitBreaker("a", policy, clock=clock, on_event=events.append)
     for outcomes, detail in (
-        (["slow", "slow"], "2 of at most 3 probes were slow"),
+        (["slow", "slow"], "2 of at most 3 probes were slow; the last probe took 2 s, limit 1 s"),
         (["slow", "failed"], "2 of at most 3 probes failed or were slow"),
         (["failed", "failed"], "2 of at most 3 probes failed"),
     ):

@@ -19,6 +19,7 @@ from fuseboard_engine.breaker.trip_rules import (
     minimum_calls,
     probes_per_round,
 )
+from fuseboard_engine.runtime.formatting import slow_probe_text
 
 RULES = {rule.field: rule for rule in TRIP_RULES}
 
@@ -181,3 +182,32 @@ def test_a_round_has_the_probes_that_the_policy_sets_or_needs_or_one() -> None:
     assert probes_per_round(BreakerPolicy(half_open_calls=5, success_threshold=2)) == 5
     assert probes_per_round(BreakerPolicy(success_threshold=2)) == 2
     assert probes_per_round(RATES) == 4
+
+
+@pytest.mark.parametrize(
+    ("slow", "last", "detail"),
+    [
+        (1, 1.4, "probe took 1.4 s, limit 0.5 s"),
+        (1, None, "1 of at most 1 probe was slow"),
+        (2, 1.4, "2 of at most 2 probes were slow; the last probe took 1.4 s, limit 0.5 s"),
+        (2, None, "2 of at most 2 probes were slow"),
+    ],
+)
+def test_a_round_decided_by_slow_probes_says_how_long_the_last_took(slow: int, last: float | None, detail: str) -> None:
+    policy = BreakerPolicy(slow_call_rate=0.5, slow_call_seconds=0.5, success_threshold=1, half_open_calls=slow)
+    assert judge_probes(policy, outcomes(slow, 0, slow), 0, last) == ProbeVerdict(False, detail)
+
+
+@pytest.mark.parametrize(
+    ("seconds", "limit", "text"),
+    [
+        (1.44, 0.5, "probe took 1.4 s, limit 0.5 s"),
+        (0.5004, 0.5, "probe took 0.5004 s, limit 0.5 s"),
+        (0.500000001, 0.5, "probe took 0.500000001 s, limit 0.5 s"),
+        (123.4, 30, "probe took 123 s, limit 30 s"),
+        (0.0314, 0.02, "probe took 31 ms, limit 20 ms"),
+        (2.0, 0.02, "probe took 2000 ms, limit 20 ms"),
+    ],
+)
+def test_a_slow_probe_never_seems_to_take_as_long_as_it_may(seconds: float, limit: float, text: str) -> None:
+    assert slow_probe_text(seconds, limit) == text

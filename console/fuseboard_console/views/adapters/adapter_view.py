@@ -131,6 +131,8 @@ class AdapterView(NamedTuple):
     lost_at: int | None
     """The last sign of life of its engine, UTC microseconds; None: the engine is alive."""
     engine_short: str = ""
+    slow_after: float | None = None
+    """The seconds after which a call is slow; None: it never is."""
 
 
 def make_view(
@@ -178,7 +180,21 @@ def make_view(
         health=safe_text(row.health_detail, 200),
         lost_at=None if present or instance is None else known,
         engine_short=engine,
+        slow_after=slow_after(row),
     )
+
+
+def slow_after(row: AdapterRow) -> float | None:
+    """Return the seconds after which a call of an adapter is slow by its policy; None if it never is."""
+    limit = row.policy.get("slow_call_seconds")  # a damaged file may hold anything
+    return limit if type(limit) in (int, float) else None
+
+
+def latency_style(seconds: float | None, limit: float | None) -> str:
+    """Return the style of a latency: that of trouble if calls that take so long are slow."""
+    if seconds is None:
+        return "faint"
+    return "bad-dim" if limit is not None and seconds > limit else "text"
 
 
 def down_seconds(view: AdapterView, now: int) -> float:

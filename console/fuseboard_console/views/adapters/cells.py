@@ -20,7 +20,7 @@ from fuseboard_console.text.formatting import (
 from fuseboard_console.text.glyphs import APPEARANCES, Glyphs
 from fuseboard_console.text.line import Line, Span
 from fuseboard_console.text.width import width
-from fuseboard_console.views.adapters.adapter_view import AdapterView, down_seconds
+from fuseboard_console.views.adapters.adapter_view import AdapterView, down_seconds, latency_style
 from fuseboard_console.views.adapters.chain_positions import positions_text
 from fuseboard_console.views.adapters.engine_names import cut_start
 
@@ -136,21 +136,21 @@ def ok_cell(row: AdapterView, now: int, cells: int, glyphs: Glyphs) -> Line:
 
 def p50_cell(row: AdapterView, now: int, cells: int, glyphs: Glyphs) -> Line:
     """Median latency."""
-    return _latency(row.stats.recent.p50)
+    return _latency(row.stats.recent.p50, row.slow_after)
 
 
 def p95_cell(row: AdapterView, now: int, cells: int, glyphs: Glyphs) -> Line:
     """95th percentile of latency."""
-    return _latency(row.stats.recent.p95)
+    return _latency(row.stats.recent.p95, row.slow_after)
 
 
 def p99_cell(row: AdapterView, now: int, cells: int, glyphs: Glyphs) -> Line:
     """99th percentile of latency."""
-    return _latency(row.stats.recent.p99)
+    return _latency(row.stats.recent.p99, row.slow_after)
 
 
-def _latency(seconds: float | None) -> Line:
-    return (Span(latency(seconds), "faint" if seconds is None else "text"),)
+def _latency(seconds: float | None, limit: float | None) -> Line:
+    return (Span(latency(seconds), latency_style(seconds, limit)),)
 
 
 def rejected_cell(row: AdapterView, now: int, cells: int, glyphs: Glyphs) -> Line:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import groupby
 from typing import NamedTuple
 
 from fuseboard_console.actions.model import Action, shown_keys
@@ -11,7 +12,13 @@ from fuseboard_console.text.glyphs import APPEARANCES, Glyphs
 from fuseboard_console.text.label_lines import LABEL_CELLS, label_line, labelled
 from fuseboard_console.text.line import Line, Span
 from fuseboard_console.text.safe_text import safe_text
-from fuseboard_console.views.adapters.adapter_view import AdapterView, down_seconds, make_view, stats_of
+from fuseboard_console.views.adapters.adapter_view import (
+    AdapterView,
+    down_seconds,
+    latency_style,
+    make_view,
+    stats_of,
+)
 from fuseboard_console.views.adapters.cells import next_cell
 from fuseboard_console.views.adapters.chain_positions import chain_lines
 from fuseboard_console.views.adapters.engine_names import engine_names
@@ -151,6 +158,15 @@ def _bars(
     return [label_line("" if place else label, line if place else (*line, tail)) for place, line in enumerate(lines)]
 
 
+def _percentiles(values: Sequence[tuple[str, float | None]], limit: float | None) -> Line:
+    """Return percentiles of latency in one line; those in which a call is slow have the colour of trouble."""
+    spans: list[Span] = []
+    for name, seconds in values:
+        style = "bad-dim" if latency_style(seconds, limit) == "bad-dim" else "muted"
+        spans.append(Span(f"{'  ' if spans else ''}{name} {latency(seconds)}", style))
+    return tuple(Span("".join(one.text for one in run), style) for style, run in groupby(spans, lambda one: one.style))
+
+
 def _figures(row: AdapterRow, view: AdapterView) -> list[Line]:
     recent = view.stats.recent
     lines = [
@@ -158,7 +174,7 @@ def _figures(row: AdapterRow, view: AdapterView) -> list[Line]:
             "last minute",
             (
                 Span(f"{rate(view.stats.rate)}/s  {percent(recent.success_rate)} % ok  "),
-                Span(f"p50 {latency(recent.p50)}  p95 {latency(recent.p95)}  p99 {latency(recent.p99)}", "muted"),
+                *_percentiles((("p50", recent.p50), ("p95", recent.p95), ("p99", recent.p99)), view.slow_after),
             ),
         ),
         label_line(

@@ -22,13 +22,12 @@ def failure_detail(row: FailureRow, now: int, cells: int, engine: str = "") -> l
     `engine` is the adapter's engine as safe text; empty if only one engine has an adapter of this name.
     """
     attempt = row.attempt
-    when = f"{clock(row.at)}, {whole_span(max(0, now - row.at) / SECOND)} ago"
-    if row.count > 1:
-        when += f"; {row.count:,} times since {clock(row.first_at)}"
+    if row.slow_probe:
+        return _slow_probe_detail(row, now, cells, engine)
     rows: list[tuple[str, str, str]] = [
         ("error", safe_text(attempt.error_type, FULL_TEXT) or "of unknown type", "bad"),
         ("", safe_text(attempt.error, FULL_TEXT), "text"),
-        ("when", when, "text"),
+        ("when", _when(row, now), "text"),
         ("adapter", safe_text(row.key.adapter, FULL_TEXT), "text"),
         *([("engine", engine, "text")] if engine else []),
         ("task", f"{safe_text(row.task, FULL_TEXT)}  {safe_text(row.task_type, FULL_TEXT)}", "text"),
@@ -44,4 +43,21 @@ def failure_detail(row: FailureRow, now: int, cells: int, engine: str = "") -> l
     if attempt.failures:
         rows.append(("counted", f"{plural(attempt.failures, 'failure')} towards the threshold", "text"))
     rows += [(safe_text(name, 11), safe_text(value, FULL_TEXT), "text") for name, value in (row.context or {}).items()]
+    return [line for label, text, style in rows for line in labelled(label, text, cells, style)]
+
+
+def _when(row: FailureRow, now: int) -> str:
+    when = f"{clock(row.at)}, {whole_span(max(0, now - row.at) / SECOND)} ago"
+    return when if row.count == 1 else f"{when}; {row.count:,} times since {clock(row.first_at)}"
+
+
+def _slow_probe_detail(row: FailureRow, now: int, cells: int, engine: str) -> list[Line]:
+    """Return the lines about probes that succeeded too slowly."""
+    rows = [
+        ("slow probe", safe_text(row.attempt.error, FULL_TEXT), "bad"),
+        ("when", _when(row, now), "text"),
+        ("adapter", safe_text(row.key.adapter, FULL_TEXT), "text"),
+        *([("engine", engine, "text")] if engine else []),
+        ("then", "its task was answered, but a slow probe does not close the breaker", "text"),
+    ]
     return [line for label, text, style in rows for line in labelled(label, text, cells, style)]
