@@ -17,10 +17,11 @@ from fuseboard_console.tui.background_work import run_in_background
 from fuseboard_console.tui.protocols import ConsoleHost
 from fuseboard_console.views.adapters.engine_names import engine_names
 from fuseboard_console.views.adapters.successors import Successors
-from fuseboard_console.views.detail.adapter_detail import Look, detail_lines, is_kept_by_board
+from fuseboard_console.views.detail.adapter_detail import Look, detail_lines, end_of_charts, is_kept_by_board
 from fuseboard_console.views.detail.time_slices import FIRST, WINDOWS, Window
 from fuseboard_engine.runtime.clock import wall_clock
 from fuseboard_storage.board.board import AdapterKey
+from fuseboard_storage.board.presence import known_until
 from fuseboard_storage.recording.history import past_of
 from fuseboard_storage.recording.recording import Recording
 
@@ -109,12 +110,19 @@ class AdapterDetailScreen(DetailModal):
         try:
             if frame.past and wanted == self._shown and self._look.past is not None:
                 return  # the past does not change
-            look = await self._read_detail(recording, adapter, window, frame.now)
+            look = await self._read_detail(recording, adapter, window, self._end(adapter, window))
         finally:
             self._reading = False
         if window == self._look.window and recording is self._source.feed.recording:
             self._look, self._shown, self._read_at = look, wanted, time.monotonic()
         self.refresh_lines()  # where another is wanted by now, that is read next
+
+    def _end(self, adapter: AdapterKey, window: Window) -> int:
+        """Return where the charts end, in UTC microseconds."""
+        frame = self._source.frame
+        instance = frame.board.instances.get(adapter.instance)
+        known = known_until(instance, frame.now)
+        return end_of_charts(None if known == frame.now else known, frame.now, window)
 
     async def _read_detail(self, recording: Recording | None, adapter: AdapterKey, window: Window, now: int) -> Look:
         """Return the look at a time window that ends at `now` (UTC microseconds), with the past in it."""

@@ -40,3 +40,8 @@ def last_sign(instance: InstanceRow) -> int:
 def age_of(instance: InstanceRow, now: int) -> float:
     """Return the seconds since an engine's last sign of life."""
     return max(0.0, (now - last_sign(instance)) / SECOND)
+
+
+def known_until(instance: InstanceRow | None, now: int) -> int:
+    """Return until when an engine is known to run: `now` (UTC microseconds) while it gives signs of life."""
+    return now if instance is None or presence(instance, now) == "live" else last_sign(instance)

@@ -8,6 +8,7 @@ from typing import NamedTuple, cast, get_args
 
 from fuseboard_engine.events import State
 from fuseboard_storage.board.metrics import AdapterSecond
+from fuseboard_storage.board.presence import known_until
 from fuseboard_storage.board.rows import AdapterKey
 from fuseboard_storage.recording.recording import Recording
 
@@ -35,24 +36,28 @@ class AdapterPast(NamedTuple):
     """One adapter's metrics and breaker states over some time, in UTC microseconds.
 
     `changes` are in order. The first may be older than the time: it gives the breaker's state at the beginning.
+    `lives` are the start and the last sign of life of each run of its engine; empty: the engine ran all the time.
     """
 
     spans: Sequence[AdapterSecond] = ()
     changes: Sequence[tuple[int, State]] = ()
+    lives: Sequence[tuple[int, int]] = ()
 
 
 async def past_of(recording: Recording, key: AdapterKey, since: int, until: int) -> AdapterPast:
     """Return an adapter's past from `since` until `until`, in this run of its engine and in earlier ones."""
     rows = await recording.instances()
     name = next((row.name for row in rows if row.id == key.instance), None)
-    runs = [
-        row.id
+    of_name = [
+        row
         for row in rows
         if row.name == name and row.id <= key.instance and (row.ended_at is None or row.ended_at >= since)
     ]
+    runs = [row.id for row in of_name]
+    lives = [(row.started_at, min(until, known_until(row, until))) for row in of_name]
     spans = await recording.spans(since, until, key.adapter, runs)
     found = await recording.changes_of(key.adapter, runs, since, until)
-    return AdapterPast(spans, [(at, cast(State, state)) for at, state in found if state in _STATES])
+    return AdapterPast(spans, [(at, cast(State, state)) for at, state in found if state in _STATES], lives)
 
 
 async def bounds(recording: Recording) -> Bounds:

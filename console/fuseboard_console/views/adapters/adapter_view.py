@@ -11,7 +11,7 @@ from fuseboard_console.text.safe_text import safe_text
 from fuseboard_console.text.width import width
 from fuseboard_console.views.adapters.chain_positions import ChainPosition
 from fuseboard_storage.board.board import AdapterKey, AdapterRow, InstanceRow, Totals
-from fuseboard_storage.board.presence import killed, last_sign, presence
+from fuseboard_storage.board.presence import killed, known_until, last_sign, presence
 from fuseboard_storage.board.rows import KEPT_SECONDS
 
 RATE_SECONDS = 10
@@ -97,6 +97,18 @@ def is_quiet(row: AdapterRow, now: int) -> bool:
     return not row.seconds or row.seconds[-1].at < now - (KEPT_SECONDS + 1) * SECOND
 
 
+def counted_until(row: AdapterRow, instance: InstanceRow | None, now: int) -> int:
+    """Return the time before which an adapter's recent calls are counted, at `now` (UTC microseconds).
+
+    Of an engine that gives no more signs of life it is the end of the last second that is known: that second is
+    complete, and the figures as of then stay.
+    """
+    if instance is None or presence(instance, now) == "live":
+        return now
+    known = max([last_sign(instance), *(span.at for span in row.seconds)])
+    return known - known % SECOND + SECOND
+
+
 class AdapterView(NamedTuple):
     """One adapter as a row of the table: safe text, and numbers at one moment."""
 
@@ -142,14 +154,25 @@ def make_view(
     stats: Stats,
     places: tuple[ChainPosition, ...] = (),
     engine: str = "",
+    *,
+    counted: bool = False,
 ) -> AdapterView:
     """Return an adapter's row at `now` (UTC microseconds).
 
-    `places` are its positions in the chains, `engine` is the short name of its instance.
+    Args:
+        row: The adapter.
+        instance: Its engine.
+        now: UTC microseconds.
+        stats: Its recent statistics. Those of a lost engine are counted as of its last sign of life instead.
+        places: Its positions in the chains.
+        engine: The short name of its instance.
+        counted: Whether `stats` are those as of `counted_until` already.
     """
     condition = condition_of(row, instance, now)
     present = condition not in ("silent", "ended")
-    known = now if present or instance is None else last_sign(instance)  # a lost instance does nothing more
+    known = known_until(instance, now)  # a lost instance does nothing more
+    if not present and not counted:
+        stats = stats_of(row, counted_until(row, instance, now), len(stats.calls))
     return AdapterView(
         key=row.key,
         name=safe_text(row.name, 300),

@@ -83,6 +83,8 @@ def next_cell(row: AdapterView, now: int, cells: int, glyphs: Glyphs) -> Line:
         return (Span("lets every call through", "muted"),)
     if condition == "watch":
         return (Span("counts, never opens", "muted"),)
+    if row.lost_at is not None:
+        return (Span(f"as of {clock(row.lost_at)}", "muted"),)
     if condition == "closed" and row.reason == "reset" and (now - row.since) / SECOND < _RECENT:
         return _actor_line("reset", row.actor, _age_text(row, now), cells, "info")
     return ()
@@ -124,39 +126,44 @@ def down_cell(row: AdapterView, now: int, cells: int, glyphs: Glyphs) -> Line:
 
 def rate_cell(row: AdapterView, now: int, cells: int, glyphs: Glyphs) -> Line:
     """Calls per second."""
-    return (Span(rate(row.stats.rate), "text" if row.stats.rate else "faint"),)
+    return (Span(rate(row.stats.rate), _current(row, "text" if row.stats.rate else "faint")),)
 
 
 def ok_cell(row: AdapterView, now: int, cells: int, glyphs: Glyphs) -> Line:
     """Success rate in percent, coloured when it is low."""
     share = row.stats.recent.success_rate
     style = "faint" if share is None else "text" if share >= 0.99 else "warn" if share >= 0.9 else "bad-dim"
-    return (Span(percent(share), style),)
+    return (Span(percent(share), _current(row, style)),)
 
 
 def p50_cell(row: AdapterView, now: int, cells: int, glyphs: Glyphs) -> Line:
     """Median latency."""
-    return _latency(row.stats.recent.p50, row.slow_after)
+    return _latency(row, row.stats.recent.p50)
 
 
 def p95_cell(row: AdapterView, now: int, cells: int, glyphs: Glyphs) -> Line:
     """95th percentile of latency."""
-    return _latency(row.stats.recent.p95, row.slow_after)
+    return _latency(row, row.stats.recent.p95)
 
 
 def p99_cell(row: AdapterView, now: int, cells: int, glyphs: Glyphs) -> Line:
     """99th percentile of latency."""
-    return _latency(row.stats.recent.p99, row.slow_after)
+    return _latency(row, row.stats.recent.p99)
 
 
-def _latency(seconds: float | None, limit: float | None) -> Line:
-    return (Span(latency(seconds), latency_style(seconds, limit)),)
+def _latency(row: AdapterView, seconds: float | None) -> Line:
+    return (Span(latency(seconds), _current(row, latency_style(seconds, row.slow_after))),)
+
+
+def _current(row: AdapterView, style: str) -> str:
+    """Return the style of a figure: that of a lost engine is its last one, not a current one."""
+    return style if row.lost_at is None else "faint"
 
 
 def rejected_cell(row: AdapterView, now: int, cells: int, glyphs: Glyphs) -> Line:
     """Rejections in the last minute."""
     count = row.stats.recent.rejections
-    return (Span(f"{count}", "text" if count else "faint"),)
+    return (Span(f"{count}", _current(row, "text" if count else "faint")),)
 
 
 def spark_cell(row: AdapterView, now: int, cells: int, glyphs: Glyphs) -> Line:

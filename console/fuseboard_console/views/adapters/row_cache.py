@@ -8,7 +8,15 @@ from typing import NamedTuple
 from fuseboard_console.text.formatting import SECOND
 from fuseboard_console.text.glyphs import Glyphs
 from fuseboard_console.text.line import Line
-from fuseboard_console.views.adapters.adapter_view import AdapterView, Stats, content_of, is_quiet, make_view, stats_of
+from fuseboard_console.views.adapters.adapter_view import (
+    AdapterView,
+    Stats,
+    content_of,
+    counted_until,
+    is_quiet,
+    make_view,
+    stats_of,
+)
 from fuseboard_console.views.adapters.chain_positions import ChainPosition
 from fuseboard_console.views.adapters.columns import ColumnLayout, ages, row_line, slices_of
 from fuseboard_storage.board.board import AdapterKey, Board, InstanceRow
@@ -25,7 +33,7 @@ class _View(NamedTuple):
     says: tuple[object, ...]
     stats: Stats
     quiet: bool
-    second: int
+    second: tuple[int, ...]
     now: int
 
 
@@ -87,19 +95,24 @@ class RowLines:
 
     def _view(self, key: AdapterKey) -> AdapterView:
         row = self._board.adapters[key]
-        now, second = self._now, self._now // SECOND
-        says = (content_of(row), self._presences.get(key.instance), self._places.get(key, ()))
+        now, instance = self._now, self._board.instances.get(key.instance)
+        counted = counted_until(row, instance, now)
+        found = self._presences.get(key.instance)
+        live = found is None or found[0] == "live"
+        # Of a lost engine the last second counts as soon as it is read.
+        second = (counted // SECOND,) if live else (counted // SECOND, row.calls, row.rejections)
+        says = (content_of(row), found, self._places.get(key, ()))
         kept = self._views.get(key)
-        quiet = is_quiet(row, now)
+        quiet = is_quiet(row, counted)
         if kept is None or not (kept.second == second or (quiet and kept.quiet)):
-            stats = stats_of(row, now, self._slices)
+            stats = stats_of(row, counted, self._slices)
         else:
             stats = kept.stats
             timed = row.state == "open" and row.until is not None
             if kept.says == says and (kept.now == now or not timed):
                 return kept.view
         engine = self._engines.get(key.instance, "")
-        view = make_view(row, self._board.instances.get(key.instance), now, stats, says[2], engine)
+        view = make_view(row, instance, now, stats, says[2], engine, counted=True)
         if kept is not None and kept.view == view:
             view = kept.view
         self._views[key] = _View(view, says, stats, quiet, second, now)

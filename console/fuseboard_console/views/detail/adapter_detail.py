@@ -76,7 +76,7 @@ def detail_lines(
         (
             Span(f"{glyphs.of(view.condition)} {view.word}", appearance.style),
             Span(f"{_since(view, now)}  ", "muted"),
-            *next_cell(view, now, max(12, cells - 34), glyphs),
+            *(() if view.lost_at is not None else next_cell(view, now, max(12, cells - 34), glyphs)),
         ),
     ]
     if engine_names(board).of_key(key) and instance is not None:
@@ -84,7 +84,7 @@ def detail_lines(
     if view.detail:
         lines += labelled("because", view.detail, cells)
     lines += labelled("policy", policy_text(row.policy), cells)
-    lines += [(), *_charts(row, now, cells, glyphs, look), (), *_figures(row, view)]
+    lines += [(), *_charts(row, view, now, cells, glyphs, look), (), *_figures(row, view)]
     lines += chain_lines(board.chains, key.instance, cells, glyphs.arrow, row.name)
     failures = [failure for failure in board.failures if failure.key == key][:_FAILURES]
     lines += [(), (Span("Last failures", "strong"),)]
@@ -96,7 +96,15 @@ def detail_lines(
 
 
 def _since(view: AdapterView, now: int) -> str:
-    """Return how long an adapter has been in its state; of one that is down, since when and which try is next."""
+    """Return how long an adapter has been in its state; of one that is down, since when and which try is next.
+
+    Of a lost engine's adapter: the last sign of life, and what the state was then.
+    """
+    if view.lost_at is not None:
+        ago = whole_span((now - view.lost_at) / SECOND)
+        was = f", was {APPEARANCES[view.was].word}"
+        since = "" if view.down_since is None else f" since {clock(view.down_since)}"
+        return f", last sign of life {clock(view.lost_at)} ({ago} ago){was}{since}"
     in_state = whole_span((now - view.since) / SECOND)
     if view.down_since is None:
         return f" for {in_state}"
@@ -106,40 +114,60 @@ def _since(view: AdapterView, now: int) -> str:
     return f", down since {clock(view.down_since)} ({down}{tries}){last}"
 
 
-def _charts(row: AdapterRow, now: int, cells: int, glyphs: Glyphs, look: Look) -> list[Line]:
-    """Return state, calls, failures, rejections and latencies over one time axis."""
+def end_of_charts(lost_at: int | None, now: int, window: Window) -> int:
+    """Return where the charts of a window end (UTC microseconds): now. If an engine's last sign of life is older than
+    the whole window, they end there, so that its last figures stay.
+    """
+    if lost_at is None or now - lost_at < window.seconds * SECOND:
+        return now
+    return lost_at - lost_at % SECOND + SECOND  # with all of its last second
+
+
+def _charts(row: AdapterRow, view: AdapterView, now: int, cells: int, glyphs: Glyphs, look: Look) -> list[Line]:
+    """Return state, calls, failures, rejections and latencies over one time axis.
+
+    Nothing is drawn after the last sign of life of its engine.
+    """
+    until = end_of_charts(view.lost_at, now, look.window)
     room = max(8, min(160, cells - LABEL_CELLS - AXIS_LABEL_CELLS))
     seconds = look.window.seconds
     past = look.past
     if past is None:
         full = len(row.changes) == KEPT_CHANGES  # what was before these is not kept
-        past = AdapterPast(tuple(row.seconds), tuple(row.changes))
         added_at = row.changes[0][0] if full else row.added_at
+        lives = () if view.lost_at is None else ((min(added_at, view.lost_at), view.lost_at),)
+        past = AdapterPast(tuple(row.seconds), tuple(row.changes), lives)
     else:
         added_at = row.added_at
-    slices = slices_of(past, now, seconds, count_of(seconds, room, look.age), added_at)
+    slices = slices_of(past, until, seconds, count_of(seconds, room, look.age), added_at)
     each = seconds / len(slices)
+    known = [None if one.lost else one for one in slices]
     low = look.rows < _LOW
     latencies, top = latency_lines(slices, 3 if low else 5, room, glyphs)
     lines: list[Line] = [
-        (Span(look.window.title, "strong"), Span(f"  {_sum(slices)}", "muted"), *_news(look)),
+        (Span(look.window.title, "strong"), Span(f"  {_sum(slices)}", "muted"), *_as_of(view), *_news(look)),
         label_line("states", states_line(slices, room, glyphs)),
-        *_bars("calls", [one.calls for one in slices], 1 if low else 2, each, room, "spark", glyphs),
-        *_bars("failures", [one.failures for one in slices], 1, each, room, "bad-dim", glyphs),
-        *_bars("rejections", [one.rejections for one in slices], 1, each, room, "held", glyphs),
+        *_bars("calls", [one and one.calls for one in known], 1 if low else 2, each, room, "spark", glyphs),
+        *_bars("failures", [one and one.failures for one in known], 1, each, room, "bad-dim", glyphs),
+        *_bars("rejections", [one and one.rejections for one in known], 1, each, room, "held", glyphs),
     ]
     for place, line in enumerate(latencies):
         legend = ("p50", "p95", "p99")[place - 1] if 1 <= place <= 3 and len(latencies) > 3 else ""
         said = Span(f" {latency(top) if top else ''}" if place == 0 else "", "faint")
         tail: Line = (Span(f" {glyphs.shades[place - 1]} {legend}", SHADES[place - 1]),) if legend else (said,)
         lines.append(label_line("latency" if place == 0 else "", (*line, *tail)))
-    return [*lines, label_line("", (Span(axis(now, seconds, room), "faint"),))]
+    return [*lines, label_line("", (Span(axis(until, seconds, room), "faint"),))]
 
 
 def _sum(slices: Sequence[Slice]) -> str:
     calls, failures = sum(one.calls for one in slices), sum(one.failures for one in slices)
     rejections = sum(one.rejections for one in slices)
     return f"{calls:,} calls, {failures:,} failed, {rejections:,} rejected"
+
+
+def _as_of(view: AdapterView) -> Line:
+    """Return as of when the figures of a lost engine are; nothing of one that is alive."""
+    return () if view.lost_at is None else (Span(f"  as of {clock(view.lost_at)}", "warn"),)
 
 
 def _news(look: Look) -> Line:
@@ -149,10 +177,10 @@ def _news(look: Look) -> Line:
 
 
 def _bars(
-    label: str, values: Sequence[int], height: int, each: float, cells: int, style: str, glyphs: Glyphs
+    label: str, values: Sequence[int | None], height: int, each: float, cells: int, style: str, glyphs: Glyphs
 ) -> list[Line]:
     """Return bars of counts in slices of `each` seconds. The highest value per second is beside them."""
-    top = max(values, default=0)
+    top = max((value for value in values if value is not None), default=0)
     tail = Span(f" {rate(top / each)}/s" if top else "", "faint")
     lines = bars(values, height, cells, style, glyphs)
     return [label_line("" if place else label, line if place else (*line, tail)) for place, line in enumerate(lines)]
@@ -175,6 +203,7 @@ def _figures(row: AdapterRow, view: AdapterView) -> list[Line]:
             (
                 Span(f"{rate(view.stats.rate)}/s  {percent(recent.success_rate)} % ok  "),
                 *_percentiles((("p50", recent.p50), ("p95", recent.p95), ("p99", recent.p99)), view.slow_after),
+                *_as_of(view),
             ),
         ),
         label_line(

@@ -16,18 +16,26 @@ SHADES = ("spark", "muted", "faint")
 _DAY = 86_400
 
 
-def bars(values: Sequence[float], height: int, cells: int, style: str, glyphs: Glyphs) -> list[Line]:
+def bars(values: Sequence[float | None], height: int, cells: int, style: str, glyphs: Glyphs) -> list[Line]:
     """Return bars scaled to the highest value, as `height` lines of `cells`, top first. Zero is dimmed.
 
-    Zero is the lowest bar of the lowest line. Any other value is higher.
+    Zero is the lowest bar of the lowest line. Any other value is higher. Where a value is None, nothing is drawn.
     """
-    top = max(values, default=0)
+    top = max((value for value in values if value is not None), default=0)
     steps = len(glyphs.sparks)
-    levels = [0 if not value or top <= 0 else max(2, round(value / top * steps * height)) for value in values]
+    levels = [
+        None if value is None else 0 if not value or top <= 0 else max(2, round(value / top * steps * height))
+        for value in values
+    ]
     lines: list[Line] = []
     for row in range(height):
         below = (height - 1 - row) * steps
-        signs = [(_bar(level - below, row == height - 1, glyphs), style if level else "quiet") for level in levels]
+        signs = [
+            (" ", "text")
+            if level is None
+            else (_bar(level - below, row == height - 1, glyphs), style if level else "quiet")
+            for level in levels
+        ]
         lines.append(_stretched(signs, cells))
     return lines
 
@@ -39,14 +47,14 @@ def _bar(level: int, lowest: bool, glyphs: Glyphs) -> str:
 
 
 def states_line(slices: Sequence[Slice], cells: int, glyphs: Glyphs) -> Line:
-    """Return the breaker's state as one sign per slice, or a dot where it is unknown."""
+    """Return the breaker's state as one sign per slice, a dot where it is unknown. Where its engine was lost: blank."""
     looks = [_state_sign(one, glyphs) for one in slices]
     return _stretched(looks, cells)
 
 
 def _state_sign(one: Slice, glyphs: Glyphs) -> tuple[str, str]:
     if one.state is None:
-        return glyphs.gap, "faint"
+        return (" ", "text") if one.lost else (glyphs.gap, "faint")
     condition = CONDITIONS[one.state]
     return glyphs.of(condition), "ok-dim" if condition == "closed" else APPEARANCES[condition].style
 
@@ -66,6 +74,8 @@ def _shade(one: Slice, at: float, lowest: bool, glyphs: Glyphs) -> tuple[str, st
     for share, sign, style in zip((one.p50, one.p95, one.p99), glyphs.shades, SHADES, strict=True):
         if share is not None and at <= share:
             return sign, style
+    if one.lost:
+        return " ", "text"
     return (glyphs.sparks[0], SHADES[0] if one.p99 is not None else "faint") if lowest else (" ", "text")
 
 

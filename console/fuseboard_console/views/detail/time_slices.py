@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
 from itertools import pairwise
+from operator import itemgetter
 from typing import NamedTuple
 
 from fuseboard_console.text.formatting import SECOND
@@ -43,7 +45,10 @@ FIRST = 1
 
 
 class Slice(NamedTuple):
-    """An adapter's calls in one slice. `state` is the worst state of its breaker, or None if it is unknown."""
+    """An adapter's calls in one slice. `state` is the worst state of its breaker, or None if it is unknown.
+
+    `lost` says that its engine did not run, after it had: nothing is known of that time.
+    """
 
     calls: int
     failures: int
@@ -52,6 +57,7 @@ class Slice(NamedTuple):
     p95: float | None
     p99: float | None
     state: State | None
+    lost: bool = False
 
 
 def count_of(seconds: int, most: int, age: float) -> int:
@@ -82,11 +88,13 @@ def slices_of(past: AdapterPast, until: int, seconds: int, count: int, added_at:
         if 0 <= place < count:
             spans[place].append(span)
     edges = [since + whole * place // count for place in range(count + 1)]
-    states = _states(past, edges, added_at)
-    return [_slice(spans[place], states[place]) for place in range(count)]
+    lives = _lives(past)
+    states = _states(_changes(past, lives, added_at), edges)
+    lost = [_is_lost(lives, start, end) for start, end in pairwise(edges)]
+    return [_slice(spans[place], states[place], lost[place]) for place in range(count)]
 
 
-def _slice(spans: Sequence[AdapterSecond], state: State | None) -> Slice:
+def _slice(spans: Sequence[AdapterSecond], state: State | None, lost: bool) -> Slice:
     latency = merge(span.latency for span in spans)
     return Slice(
         sum(span.calls for span in spans),
@@ -96,23 +104,55 @@ def _slice(spans: Sequence[AdapterSecond], state: State | None) -> Slice:
         percentile(latency, 0.95),
         percentile(latency, 0.99),
         state,
+        lost and not spans,
     )
 
 
-def _states(past: AdapterPast, edges: Sequence[int], added_at: int) -> list[State | None]:
+def _lives(past: AdapterPast) -> list[tuple[int, int]]:
+    """Return when the engine ran, in order and without overlaps. What is recorded is a sign of life too."""
+    lives: list[tuple[int, int]] = []
+    for start, end in sorted(past.lives):
+        if lives and start <= lives[-1][1]:
+            lives[-1] = (lives[-1][0], max(end, lives[-1][1]))
+        else:
+            lives.append((start, end))
+    for sign in (*(at for at, _ in past.changes), *(span.at for span in past.spans)):
+        place = bisect_right(lives, sign, key=itemgetter(0)) - 1
+        if place >= 0 and sign > lives[place][1]:
+            lives[place] = (lives[place][0], sign)
+    return lives
+
+
+def _is_lost(lives: Sequence[tuple[int, int]], start: int, end: int) -> bool:
+    """Return whether an engine that had run before did not run at any time from `start` until `end`."""
+    place = bisect_left(lives, end, key=itemgetter(0)) - 1  # the last that began before the end
+    return place >= 0 and lives[place][1] < start
+
+
+def _changes(past: AdapterPast, lives: Sequence[tuple[int, int]], added_at: int) -> list[tuple[int, State | None]]:
+    """Return the breaker's changes in order: None where its engine ended, closed where its engine started."""
+    found: list[tuple[int, State | None]] = [(end + 1, None) for _, end in lives]
+    signs = sorted((*(at for at, _ in past.changes), *(span.at for span in past.spans)))
+    for start, end in lives:
+        seen = bisect_right(signs, end) > bisect_left(signs, start)  # it had the adapter
+        if seen and not start <= added_at <= end:
+            found.append((start, "closed"))
+    found.append((added_at, "closed"))
+    return sorted((*found, *past.changes), key=itemgetter(0))  # equal times stay in their order
+
+
+def _states(changes: Sequence[tuple[int, State | None]], edges: Sequence[int]) -> list[State | None]:
     """Return the worst state between each two edges, so that a short opening is visible too."""
-    added: tuple[int, State] = (added_at, "closed")
-    changes = sorted((added, *past.changes), key=lambda change: change[0])  # equal times stay in their order
     found: list[State | None] = []
     current: State | None = None
     at = 0
     for start, end in pairwise(edges):
         last = end == edges[-1]  # what happened at this very moment belongs to it
-        seen: list[State] = [current] if current is not None else []
+        seen = [current]
         while at < len(changes) and changes[at][0] < end + last:
             current = changes[at][1]
             seen = [*seen, current] if changes[at][0] > start else [current]
             at += 1
-        worst: list[State] = sorted(seen, key=_WORST.__getitem__)[:1]
+        worst = sorted((state for state in seen if state is not None), key=_WORST.__getitem__)[:1]
         found.append(worst[0] if worst else None)
     return found

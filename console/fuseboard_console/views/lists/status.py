@@ -19,10 +19,17 @@ from fuseboard_console.text.formatting import (
     stamp,
     whole_span,
 )
-from fuseboard_console.text.glyphs import APPEARANCES
+from fuseboard_console.text.glyphs import APPEARANCES, KILLED
 from fuseboard_console.text.safe_text import safe_text
 from fuseboard_console.text.width import cut, fit, width
-from fuseboard_console.views.adapters.adapter_view import AdapterView, condition_of, down_seconds, make_view, stats_of
+from fuseboard_console.views.adapters.adapter_view import (
+    AdapterView,
+    condition_of,
+    counted_until,
+    down_seconds,
+    make_view,
+    stats_of,
+)
 from fuseboard_console.views.adapters.engine_names import engine_names
 from fuseboard_console.views.adapters.engine_presence import connection_of, header_text
 from fuseboard_console.views.events.sentences import event_sentence
@@ -31,7 +38,7 @@ from fuseboard_console.views.selection.ordering import order_of
 from fuseboard_engine.events import BatchFinished
 from fuseboard_storage.board.board import AdapterRow, Board, InstanceRow
 from fuseboard_storage.board.name_totals import EngineTotals
-from fuseboard_storage.board.presence import presence
+from fuseboard_storage.board.presence import killed, presence
 from fuseboard_storage.board.workflow_runs import WorkflowRow
 
 SCHEMA = "fuseboard.status/1"
@@ -54,21 +61,14 @@ def views_of(board: Board, now: int) -> list[AdapterView]:
     """Return every adapter at `now` (UTC microseconds), the most severe first."""
     rows = [board.adapters[key] for key in order_of(board, now).keys]
     engines = [board.instances.get(row.key.instance) for row in rows]
-    return [
-        make_view(row, engine, now, stats_of(row, _counted_until(row, engine, now), 0))
-        for row, engine in zip(rows, engines, strict=True)
-    ]
+    return [_view(row, engine, now) for row, engine in zip(rows, engines, strict=True)]
 
 
-def _counted_until(row: AdapterRow, engine: InstanceRow | None, now: int) -> int:
-    """Return until when an adapter's calls are counted. For an ended instance that is the end of its last second.
-
-    That second is complete, and later time has no calls.
-    """
-    if engine is None or engine.ended_at is None:
-        return now
-    last = max([engine.ended_at, *(span.at for span in row.seconds)])
-    return last + SECOND
+def _view(row: AdapterRow, engine: InstanceRow | None, now: int) -> AdapterView:
+    """Return an adapter's row. Its last figures stay if its engine has ended for certain; else it may call on."""
+    over = engine is not None and (engine.ended_at is not None or killed(engine))
+    until = counted_until(row, engine, now) if over else now
+    return make_view(row, engine, now, stats_of(row, until, 0), counted=True)
 
 
 def status_text(board: Board, file: str, now: int, *, colour: bool) -> str:
@@ -195,6 +195,8 @@ def _cells(view: AdapterView, now: int) -> tuple[str, ...]:
         coming = "the next call probes"
     elif view.condition == "held":
         coming = f"held by {view.actor}" if view.actor else "held by hand"
+    elif view.lost_at is not None and (view.condition == "ended" or view.word == KILLED):
+        coming = f"as of {clock(view.lost_at)}"
     recent = view.stats.recent
     error = ""
     if view.last_error and view.condition != "closed":
@@ -357,6 +359,7 @@ def _adapter(board: Board, view: AdapterView) -> dict[str, Any]:
         "instance": view.key.instance,
         "state": row.state,
         "condition": view.condition,
+        "as_of": view.lost_at if view.condition == "ended" or view.word == KILLED else None,
         "since": row.since,
         "down_since": view.down_since,
         "reason": row.reason,
