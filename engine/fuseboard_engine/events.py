@@ -489,7 +489,10 @@ class StreamRestarted(Event, frozen=True, kw_only=True, gc=False, omit_defaults=
 
 
 class CommandDone(Event, frozen=True, kw_only=True, gc=False, omit_defaults=True, tag="command_done"):
-    """An operator's command was carried out or refused; `detail` describes the result."""
+    """An operator's command was carried out or refused; `detail` describes the result.
+
+    `target` is the instance that it was sent to; 0: none in particular, None: the instance that recorded the event.
+    """
 
     command: Int64
     verb: str
@@ -498,6 +501,7 @@ class CommandDone(Event, frozen=True, kw_only=True, gc=False, omit_defaults=True
     adapter: str = ""
     detail: str = ""
     requested_at: Int64 = 0
+    target: Int64 | None = None
 
 
 class ConfigReloaded(Event, frozen=True, kw_only=True, gc=False, omit_defaults=True, tag="config_reloaded"):

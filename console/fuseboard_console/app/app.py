@@ -199,7 +199,7 @@ class ConsoleApp(App[None]):
         return key_for(self.actions, id)
 
     def show_notice(self, text: str, severity: SeverityLevel = "information") -> None:
-        """Show a notice of safe text for a few seconds. The same notice takes the place of one that still stands."""
+        """Show a notice of safe text for a few seconds. It takes the place of one that still stands."""
         show_notice(self, text, severity)
 
     def show(self) -> None:

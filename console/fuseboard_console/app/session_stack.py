@@ -70,7 +70,10 @@ class SessionStack:
         def engines() -> EngineNames:
             return engine_names(session.feed.board)
 
-        return CommandDispatcher(session.mailbox, session.file, connection, self._show_notice, self._key, engines)
+        return CommandDispatcher(
+            session.mailbox, session.file, connection, self._show_notice, self._key, engines,
+            board=lambda: session.feed.board, now=self._clock,
+        )  # fmt: skip
 
     # ---------------------------------------------------------------- the topmost session
 

@@ -13,10 +13,14 @@ class CommandBatch:
         self._undo = undo
         self._expected = expected
         self._outcomes: list[Outcome] = []
+        self.done: list[int] = []
+        """The commands that were done."""
 
-    def add(self, adapter: str, done: bool, why: str = "") -> None:
-        """Add one outcome."""
+    def add(self, adapter: str, done: bool, why: str = "", command: int | None = None) -> None:
+        """Add one outcome; `command` is the number of a command that was done."""
         self._outcomes.append(Outcome(adapter, done, why))
+        if command is not None:
+            self.done.append(command)
 
     @property
     def over(self) -> bool:

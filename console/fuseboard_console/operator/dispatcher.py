@@ -8,13 +8,15 @@ from functools import partial
 from typing import Any, Literal, Protocol
 
 from fuseboard_console.operator.command_batch import CommandBatch
+from fuseboard_console.operator.followed_commands import FollowedCommands
 from fuseboard_console.operator.identity import actor
 from fuseboard_console.operator.messages import no_engine_message, not_taken_message, outcome_text, undo_key
 from fuseboard_console.sources.feed import FEED_ERRORS, Mailbox
 from fuseboard_console.text.safe_text import safe_text
 from fuseboard_console.views.adapters.engine_names import NO_ENGINES, EngineNames
 from fuseboard_console.views.adapters.engine_presence import Connection
-from fuseboard_storage.board.board import AdapterKey
+from fuseboard_engine.runtime.clock import wall_clock
+from fuseboard_storage.board.board import AdapterKey, Board
 from fuseboard_storage.errors import RecordingError
 from fuseboard_storage.tables.commands import CommandStatus
 
@@ -43,6 +45,8 @@ class CommandDispatcher:
         notify: Shows a sentence to the operator.
         key: Returns the operator's key for an action, for hints how to undo a command.
         engines: Returns the engines, which are named where an adapter's name does not tell which one is meant.
+        board: Returns the Board, which tells what followed a command; None if that is not shown.
+        now: Returns the present, in UTC microseconds.
     """
 
     def __init__(
@@ -53,6 +57,8 @@ class CommandDispatcher:
         notify: Notify,
         key: Callable[[str], str] | None = None,
         engines: Callable[[], EngineNames] = lambda: NO_ENGINES,
+        board: Callable[[], Board] | None = None,
+        now: Callable[[], int] = wall_clock,
     ) -> None:
         self._mailbox = mailbox
         self._file = file
@@ -60,6 +66,7 @@ class CommandDispatcher:
         self._notify = notify
         self._key = key
         self._engines = engines
+        self._followed = FollowedCommands(board, now, notify)
         self._pending: dict[int, Settle] = {}  # by command, what to do when it has ended
         self._waiting: set[asyncio.Future[CommandStatus]] = set()  # callers that wait for an outcome
 
@@ -133,12 +140,14 @@ class CommandDispatcher:
     def close(self) -> None:
         """Stop watching commands because the session is left; callers that wait get an error."""
         self._pending.clear()
+        self._followed.clear()
         for waiting in self._waiting:
             if not waiting.done():
                 waiting.set_exception(RecordingError(f"{self._file} was left.", "The outcome is not known."))
 
     async def poll(self) -> None:
-        """Read the statuses of pending commands and report those that have ended."""
+        """Read the statuses of pending commands and report those that have ended, and what followed earlier ones."""
+        self._followed.report()
         if self._mailbox is None or not self._pending:
             return
         commands = tuple(self._pending)
@@ -181,6 +190,8 @@ class CommandDispatcher:
             engine = self._engines().command(instance, status.adapter)
             text = outcome_text(status.verb, status.adapter, done, status.detail, self._key, engine)
             self._notify(text, "information" if done else "warning")
+            if done:
+                self._followed.add(status.verb, [status.id])
 
     def _collect(self, batch: CommandBatch, key: AdapterKey, status: CommandStatus | None) -> None:
         """Collect one outcome of a batch; report the batch when all are known."""
@@ -188,9 +199,11 @@ class CommandDispatcher:
             batch.add(self._engines().adapter(key), False, "the recording was replaced")
         else:
             why = "no engine took it in time" if status.status == "expired" else status.detail
-            batch.add(self._engines().adapter(key), status.status == "done", why)
+            done = status.status == "done"
+            batch.add(self._engines().adapter(key), done, why, status.id if done else None)
         self._report_batch(batch)
 
     def _report_batch(self, batch: CommandBatch) -> None:
         if batch.over:
             self._notify(batch.text, "information" if batch.succeeded else "warning")
+            self._followed.add(batch.verb, batch.done)

@@ -51,6 +51,18 @@ _DONE = {
     "metrics_only": "{} is set to watch only: every call goes through and is counted.",
     "enable": "{} is enabled.",
 }
+_ALREADY = {
+    "reset": "{} was closed already.",
+    "force_open": "{} was held open already.",
+    "half_open": "{} was probing already.",
+    "disable": "{} was disabled already.",
+    "metrics_only": "{} was set to watch only already.",
+}
+_NOT_ENABLED = {
+    "closed": "{} was closed already.",
+    "open": "{} stays open: only a reset closes it.",
+    "half_open": "{} goes on probing: only a reset closes it.",
+}
 _UNDO = {"force_open": "reset", "open_for": "reset", "disable": "enable", "metrics_only": "enable"}
 
 
@@ -84,7 +96,17 @@ def outcome_text(
     if not done:
         target = f" for {name if adapter else engine}" if engine else ""
         return f"This was not done{target}: {answer or 'the engine refused it'}."
+    if kept := _kept_text(verb, adapter, detail):
+        return kept.format(name)
     if verb in _DONE:
         undo = undo_key(verb, key)
         return _DONE[verb].format(name) + (f" {undo} undoes it." if undo else "")
     return f"{f'{engine}: ' if engine else ''}{answer or 'All open breakers were reset'}."
+
+
+def _kept_text(verb: str, adapter: str, detail: str) -> str:
+    """Return the sentence about a breaker that was in that state before; empty if the command changed it."""
+    stays = f"{adapter} stays "
+    if not detail.startswith(stays):
+        return ""
+    return _NOT_ENABLED.get(detail[len(stays) :], "") if verb == "enable" else _ALREADY.get(verb, "")

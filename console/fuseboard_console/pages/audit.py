@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from functools import partial
 
+from fuseboard_console.operator.follow_up import Followed, follow_up_text, follow_ups_text, followed_of
 from fuseboard_console.pages.list_page import ListPage
 from fuseboard_console.screens.adapter_detail import show_detail
 from fuseboard_console.screens.text_detail import Link
@@ -47,6 +48,7 @@ class Audit(ListPage[Key]):
         self.list.newest_first = self.list.follows = True
         self._successors = Successors()
         self._entries: dict[Key, AuditEntry] = {}
+        self._followed: dict[tuple[int, int], list[Followed]] = {}
         self._columns = audit_columns(())
         self._commands: list[CommandStatus] = []
         self._read_at = -READ_INTERVAL
@@ -68,6 +70,7 @@ class Audit(ListPage[Key]):
         """Return the commands up to the shown time."""
         board = frame.board
         self._successors.note(board)
+        self._followed = followed_of(board)
         newest = board.actions[0] if board.actions else None
         made = (board, len(board.actions), newest, self._commands, frame.past, engine_names(board))
         if made != self._made:
@@ -88,7 +91,10 @@ class Audit(ListPage[Key]):
         asked = self._entries.get(key)
         if asked is None:
             return ()
-        return audit_line(asked, self._columns, cells, self.host.glyphs, engine_names(self.host.frame.board))
+        engines = engine_names(self.host.frame.board)
+        followed = self._followed.get((key[0], asked.done_at or 0), ())
+        text = follow_ups_text(followed, engines) if followed else ""
+        return audit_line(asked, self._columns, cells, self.host.glyphs, engines, text)
 
     def fields(self, key: Key) -> Mapping[str, str]:
         """Return the row's texts that a filter can match, by field."""
@@ -105,7 +111,11 @@ class Audit(ListPage[Key]):
         """Return a command in full. It stays available after the Board drops it."""
         self._opened = self._entries.get(key, self._opened)
         engines = engine_names(self.host.frame.board)
-        return audit_lines(self._opened, cells, engines) if self._opened else []
+        if self._opened is None:
+            return []
+        found = followed_of(self.host.frame.board).get((self._opened.key[0], self._opened.done_at or 0), ())
+        followed = [(engines.adapter(one.row.key), follow_up_text(one)) for one in found]
+        return audit_lines(self._opened, cells, engines, followed)
 
     def title_of(self, key: Key) -> str:
         """Return a command as text."""

@@ -12,8 +12,7 @@ NOTICE_SECONDS = 6
 
 
 def show_notice(app: App[Any], text: str, severity: SeverityLevel, seconds: float = NOTICE_SECONDS) -> None:
-    """Show a notice of safe text. The same notice takes the place of one that is still shown."""
+    """Show a notice of safe text in place of any other: the newest is what the operator waits for."""
     for shown in list(app._notifications):
-        if (shown.message, shown.severity) == (text, severity):
-            app._unnotify(shown, refresh=False)
+        app._unnotify(shown, refresh=False)
     app.notify(text, severity=severity, markup=False, timeout=seconds)

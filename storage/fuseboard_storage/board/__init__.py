@@ -11,8 +11,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from fuseboard_storage.board.board import Board
     from fuseboard_storage.board.chain_rows import ChainRow
-    from fuseboard_storage.board.failure_rows import FailureRow
-    from fuseboard_storage.board.rows import AdapterKey, AdapterRow, Entry, InstanceRow, Totals
+    from fuseboard_storage.board.rows import AdapterKey, AdapterRow, Entry, FailureRow, InstanceRow, Totals
 
 __all__ = ["AdapterKey", "AdapterRow", "Board", "ChainRow", "Entry", "FailureRow", "InstanceRow", "Totals"]
 

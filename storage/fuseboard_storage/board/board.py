@@ -12,6 +12,8 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from typing import Any, Final, TypeVar
 
+from msgspec.structs import replace
+
 from fuseboard_engine.events import (
     AdapterAdded,
     AdapterRemoved,
@@ -51,12 +53,21 @@ from fuseboard_engine.events import (
 from fuseboard_storage.board import workflow_runs
 from fuseboard_storage.board.chain_rows import ChainRow, Chains, move_chains, new_chain
 from fuseboard_storage.board.clock_move import ClockMove
-from fuseboard_storage.board.failure_rows import FailureRow, add_failure, add_slow_probe
+from fuseboard_storage.board.follow_ups import EXPECTED, FollowUps
 from fuseboard_storage.board.histogram import add_histogram
 from fuseboard_storage.board.metrics import SECOND, AdapterSecond, attempts_of
 from fuseboard_storage.board.name_totals import EngineTotals
 from fuseboard_storage.board.route_counts import span_of
-from fuseboard_storage.board.rows import AdapterKey, AdapterRow, Entry, InstanceRow, Totals
+from fuseboard_storage.board.rows import (
+    AdapterKey,
+    AdapterRow,
+    Entry,
+    FailureRow,
+    InstanceRow,
+    Totals,
+    add_failure,
+    add_slow_probe,
+)
 
 KEPT_ROUTES: Final = 500
 KEPT_FAILURES: Final = 200
@@ -118,7 +129,9 @@ class Board:
         self.failures: deque[FailureRow] = deque(maxlen=KEPT_FAILURES)
         """Groups of identical failures, newest first."""
         self.actions: deque[CommandDone] = deque(maxlen=KEPT_ACTIONS)
-        """Operators' commands that were executed or refused, newest first."""
+        """Operators' commands that were executed or refused, newest first. Their `target` is their instance, or 0."""
+        self.follow_ups = FollowUps()
+        """What followed operators' commands on breakers."""
         self.dead_letters: dict[str, int] = {}
         """The number of dead letters per status that occurs."""
         self.workflows: workflow_runs.Runs = {}
@@ -229,6 +242,7 @@ class Board:
             for adapter in self.adapters.values():
                 if adapter.key.instance == row.id:
                     adapter.overdue = 0
+            self.follow_ups.leave(self.rows_of(row.id), event.at)
             # It may be found dead only after the engine was restarted. A sibling that ran beside it replaces nothing.
             if any(i.name == row.name and i.id != row.id and i.started_at >= event.at for i in self.instances.values()):
                 self._retire(row)
@@ -277,6 +291,7 @@ class Board:
     def _adapter_removed(self, entry: Entry, event: AdapterRemoved) -> None:
         self.roster_version += 1
         row = self.adapters.pop(AdapterKey(entry.instance, event.adapter), None)
+        self.follow_ups.leave([] if row is None else [row], event.at)
         engine = self.instances.get(entry.instance)
         if engine is None:
             return
@@ -331,6 +346,7 @@ class Board:
         row.probe_successes = 0
         row.probes_in_flight = 0
         row.changes.append((event.at, event.after))
+        self.follow_ups.change(row, event)
 
     @fold(WaitExtended)
     def _wait_extended(self, entry: Entry, event: WaitExtended) -> None:
@@ -386,6 +402,7 @@ class Board:
         row.tasks_failed += event.then != "retry" and attempt.outcome == "failure"
         row.last_error = f"{attempt.error_type}: {attempt.error}" if attempt.error else attempt.error_type
         add_failure(self.failures, row, event)
+        self.follow_ups.fail(row, event)
 
     @fold(RouteFinished)
     def _route_finished(self, entry: Entry, event: RouteFinished) -> None:
@@ -480,7 +497,11 @@ class Board:
 
     @fold(CommandDone)
     def _command_done(self, entry: Entry, event: CommandDone) -> None:
-        self.actions.appendleft(event)
+        by = entry.instance if event.target is None else event.target
+        self.actions.appendleft(replace(event, target=by))
+        if event.verb in EXPECTED:
+            named = self.adapters.get(AdapterKey(by, event.adapter))
+            self.follow_ups.begin(event, self.rows_of(by) if named is None else [named])
 
     @fold(DeadLettered)
     def _dead_lettered(self, entry: Entry, event: DeadLettered) -> None:
@@ -552,6 +573,7 @@ class Board:
         change = ClockMove.of(event)
         for row in self.rows_of(entry.instance):
             row.move_times(change)
+        self.follow_ups.move_times(entry.instance, change)
         move_chains(self.chain_rows, self.instances, entry.instance, change)
 
     @fold(ScenarioStep)

@@ -86,12 +86,14 @@ def expire(connection: sqlite3.Connection, now: int) -> list[CommandDone]:
     """
     rows = connection.execute(
         """UPDATE commands SET status = 'expired', done_at = ?, detail = ?
-        WHERE status = 'pending' AND expires_at <= ? RETURNING id, verb, actor, adapter, requested_at, detail""",
+        WHERE status = 'pending' AND expires_at <= ?
+        RETURNING id, verb, actor, adapter, requested_at, detail, instance""",
         (now, EXPIRED_DETAIL, now),
     ).fetchall()
     rows += connection.execute(
         """UPDATE commands SET status = 'failed', done_at = ?, detail = ?
-        WHERE status = 'taken' AND expires_at <= ? RETURNING id, verb, actor, adapter, requested_at, detail""",
+        WHERE status = 'taken' AND expires_at <= ?
+        RETURNING id, verb, actor, adapter, requested_at, detail, taken_by""",
         (now, LOST_DETAIL, now - LOST_AFTER),
     ).fetchall()
     return [
@@ -104,8 +106,9 @@ def expire(connection: sqlite3.Connection, now: int) -> list[CommandDone]:
             adapter=adapter,
             detail=detail,
             requested_at=requested_at,
+            target=instance or 0,
         )
-        for id, verb, actor, adapter, requested_at, detail in sorted(rows)
+        for id, verb, actor, adapter, requested_at, detail, instance in sorted(rows)
     ]
 
 

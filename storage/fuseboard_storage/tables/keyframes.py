@@ -27,7 +27,7 @@ from fuseboard_engine.events import (
 from fuseboard_storage.backend.values import NEWEST as NEWEST
 from fuseboard_storage.board.board import KEPT_ROUTES, Board
 from fuseboard_storage.board.chain_rows import ChainRow
-from fuseboard_storage.board.failure_rows import FailureRow
+from fuseboard_storage.board.follow_ups import FollowUp, FollowUps
 from fuseboard_storage.board.histogram import MAX_BUCKET, MIN_BUCKET
 from fuseboard_storage.board.metrics import AdapterSecond
 from fuseboard_storage.board.name_totals import EngineTotals
@@ -39,6 +39,7 @@ from fuseboard_storage.board.rows import (
     AdapterKey,
     AdapterRow,
     Entry,
+    FailureRow,
     InstanceRow,
 )
 from fuseboard_storage.board.workflow_runs import WorkflowRow
@@ -46,7 +47,7 @@ from fuseboard_storage.tables import events, older_keyframes
 from fuseboard_storage.tables.event_templates import MOST_TEMPLATES, duration_of
 from fuseboard_storage.tables.safe_texts import hide_in_attributes, with_safe_texts
 
-FORMAT: Final = 23
+FORMAT: Final = 24
 """Incremented whenever the Board changes what it keeps or how it folds.
 
 A keyframe of an earlier format is used where the events before it are gone; see `older_keyframes`.
@@ -162,6 +163,7 @@ class _Board(msgspec.Struct, frozen=True):
     restarted: RecordingRestarted | None = None
     outages: list[tuple[str, str, Int64]] = []
     chain_rows: list[ChainRow] = []
+    follow_ups: list[FollowUp] = []
 
 
 _encode = msgspec.json.Encoder().encode
@@ -187,6 +189,7 @@ def dump(board: Board) -> bytes:
             for f in board.failures
         ],
         actions=list(board.actions),
+        follow_ups=list(board.follow_ups.rows),
         dead_letters=board.dead_letters,
         workflows=list(board.workflows.values()),
         batches=list(board.batches),
@@ -252,6 +255,7 @@ def load(data: bytes, format_: int = FORMAT) -> Board:
     board.routes.extend(Entry(seq, instance, with_safe_texts(route)) for seq, instance, route in frozen.routes)
     board.failures.extend(_thaw_failure(failure) for failure in frozen.failures)
     board.actions.extend(map(with_safe_texts, frozen.actions))
+    board.follow_ups = FollowUps(frozen.follow_ups)
     board.dead_letters = frozen.dead_letters
     for run in frozen.workflows:
         for part in (run, *run.nodes.values()):

@@ -5,9 +5,8 @@ from __future__ import annotations
 import pytest
 
 from fuseboard_engine.events import Attempt, AttemptFailed
-from fuseboard_storage.board.failure_rows import FailureRow
 from fuseboard_storage.board.metrics import SECOND, AdapterSecond
-from fuseboard_storage.board.rows import KEPT_SECONDS, AdapterKey, AdapterRow, InstanceRow
+from fuseboard_storage.board.rows import KEPT_SECONDS, AdapterKey, AdapterRow, FailureRow, InstanceRow
 
 KEY = AdapterKey(1, "gpt")
 

@@ -53,7 +53,7 @@ def audit_entries(events: Iterable[CommandDone], commands: Iterable[CommandStatu
     found = {
         key: AuditEntry(
             key, event.requested_at or event.at, event.at, event.actor, event.verb, event.adapter,
-            "done" if event.ok else "failed", event.detail,
+            "done" if event.ok else "failed", event.detail, event.target or None,
         )
         for event in events
         if (key := (event.command, 0 if event.command else event.at, event.verb))
@@ -67,7 +67,8 @@ def audit_entries(events: Iterable[CommandDone], commands: Iterable[CommandStatu
                 key, command.requested_at, command.done_at, command.actor, command.verb, command.adapter,
                 command.status, command.detail,
             )  # fmt: skip
-        found[key] = entry._replace(instance=command.taken_by if command.instance is None else command.instance)
+        asked = command.taken_by if command.instance is None else command.instance
+        found[key] = entry if asked is None else entry._replace(instance=asked)
     return dict(sorted(found.items(), key=lambda item: (item[1].requested_at, item[0]), reverse=True))
 
 
@@ -86,9 +87,14 @@ def audit_heading(columns: Sequence[ListColumn], cells: int) -> Line:
 
 
 def audit_line(
-    entry: AuditEntry, columns: Sequence[ListColumn], cells: int, glyphs: Glyphs, engines: EngineNames = NO_ENGINES
+    entry: AuditEntry,
+    columns: Sequence[ListColumn],
+    cells: int,
+    glyphs: Glyphs,
+    engines: EngineNames = NO_ENGINES,
+    followed: str = "",
 ) -> Line:
-    """Return an entry as a line of at most `cells`."""
+    """Return an entry as a line of at most `cells`. `followed` is safe text about what followed it."""
     sign, style = _sign(entry, glyphs)
     done = entry.status == "done"
     row = {
@@ -97,7 +103,8 @@ def audit_line(
         "what": Span(command_text(entry, engines)),
     }
     outcome = safe_text(entry.detail, 300) if done else outcome_text(entry)
-    line = columns_line(columns, row, (Span(outcome or "done", "muted" if done else style),), max(0, cells - 2))
+    said = f"{followed} ({outcome or 'done'})" if followed else outcome or "done"
+    line = columns_line(columns, row, (Span(said, "muted" if done else style),), max(0, cells - 2))
     return cut_line((Span(f"{sign} ", style), *line), cells)
 
 
@@ -122,8 +129,13 @@ def _sign(entry: AuditEntry, glyphs: Glyphs) -> tuple[str, str]:
     return (glyphs.gap, "warn") if entry.status in ("pending", "taken") else (glyphs.failed, "bad")
 
 
-def audit_lines(entry: AuditEntry, cells: int, engines: EngineNames = NO_ENGINES) -> list[Line]:
-    """Return everything that is known about an entry."""
+def audit_lines(
+    entry: AuditEntry, cells: int, engines: EngineNames = NO_ENGINES, followed: Sequence[tuple[str, str]] = ()
+) -> list[Line]:
+    """Return everything that is known about an entry.
+
+    `followed` is safe text: the name of each adapter that it concerned, and what followed there.
+    """
     rows: list[tuple[str, str]] = [
         ("what", verb_text(entry.verb)),
         ("adapter", safe_text(entry.adapter, 300)),
@@ -131,6 +143,10 @@ def audit_lines(entry: AuditEntry, cells: int, engines: EngineNames = NO_ENGINES
         ("who", safe_text(entry.actor, 300)),
         ("when", stamp(entry.requested_at)),
         ("outcome", outcome_text(entry)),
+        *(
+            ("then" if not place else "", text if len(followed) == 1 else f"{name}: {text}")
+            for place, (name, text) in enumerate(followed)
+        ),
     ]
     if entry.done_at is not None and entry.done_at > entry.requested_at:
         rows.append(("took", latency((entry.done_at - entry.requested_at) / SECOND)))
