@@ -19,7 +19,7 @@ def test_the_backend_that_is_shown_passes_the_suite(tmp_path: Path) -> None:
     # The rules of time and of crashes take seconds; other tests run them.
     quick = "Letter or batch or order or taker or pruned or newest"
     command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-k", f"({quick}) and not lease", "."]
-    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=PATIENCE)
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=5 * PATIENCE)
     assert done.returncode == 0, done.stdout
     assert " passed" in done.stdout
 
