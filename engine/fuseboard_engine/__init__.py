@@ -45,6 +45,7 @@ if TYPE_CHECKING:
         BulkheadFull,
         CircuitOpen,
         DeadlineExceeded,
+        FaultsNotAllowed,
         FuseboardError,
         LateTimeout,
         MissingExtra,
@@ -56,6 +57,7 @@ if TYPE_CHECKING:
         UnknownAdapter,
         UnpicklableError,
     )
+    from fuseboard_engine.faults.injector import InjectedFault
     from fuseboard_engine.health.policy import HealthPolicy
     from fuseboard_engine.parallel.batch import BatchResult
     from fuseboard_engine.parallel.policy import ExecutionPolicy
@@ -129,7 +131,9 @@ _HOME = {
     "LateTimeout": "errors",
     "CircuitOpen": "errors",
     "DeadlineExceeded": "errors",
+    "FaultsNotAllowed": "errors",
     "FuseboardError": "errors",
+    "InjectedFault": "faults.injector",
     "MissingExtra": "errors",
     "NoConnectionFree": "errors",
     "NoThreadFree": "errors",
@@ -189,9 +193,11 @@ __all__ = [
     "EmergencyExit",
     "Engine",
     "ExecutionPolicy",
+    "FaultsNotAllowed",
     "FuseboardError",
     "HealthPolicy",
     "HttpAdapter",
+    "InjectedFault",
     "InterruptedRun",
     "InvalidFallbackAnswer",
     "LateTimeout",

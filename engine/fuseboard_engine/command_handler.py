@@ -7,7 +7,7 @@ from collections.abc import Callable
 from fuseboard_engine.adapters.registry import Registry
 from fuseboard_engine.commands import Command
 from fuseboard_engine.error_text.safe_logging import get_logger
-from fuseboard_engine.errors import UnknownAdapter, describe, text_of
+from fuseboard_engine.errors import FuseboardError, describe, text_of
 from fuseboard_engine.events import REFUSING_STATES, CommandDone, Event
 
 log = get_logger("fuseboard.engine")
@@ -18,7 +18,7 @@ Report = Callable[[bool, str], object]
 Handler = Callable[[Command, Report], str | None]
 """Carries out a command and returns what was done, or None if it takes longer; it then calls the report at the end.
 
-It raises ValueError or UnknownAdapter when the command cannot be carried out.
+It raises ValueError or a FuseboardError when the command cannot be carried out.
 """
 
 BREAKER_VERBS = ("reset", "force_open", "half_open", "disable", "metrics_only", "enable")
@@ -71,7 +71,7 @@ class CommandHandler:
             return report(False, f"this engine does not know the command {command.verb!r}; it knows {known}")
         try:
             detail = handler(command, report)
-        except (UnknownAdapter, ValueError) as error:
+        except (FuseboardError, ValueError) as error:
             return report(False, text_of(error))
         except Exception as error:
             log.exception("command %s failed", command.verb)

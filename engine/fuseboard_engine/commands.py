@@ -34,8 +34,11 @@ VERBS: tuple[str, ...] = (
     "dlq_retry",
     "dlq_stop",
     "resume",
+    "inject",
+    "heal",
 )
 """The verbs an engine accepts. `reset_all` resets every breaker that refuses calls. `dlq_retry` retries the dead
 letters that `args` select; `dlq_stop` ends such retries after the one in flight, of all or of the `command` in `args`.
-`resume` resumes the workflow run that `args` name.
+`resume` resumes the workflow run that `args` name. `inject` injects a fault into an adapter: `args` are its `fault`,
+`seconds`, `share` and `value`; `heal` ends it.
 """

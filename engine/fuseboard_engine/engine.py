@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-import concurrent.futures
 import os
 import random
 import time
-from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final, Literal, Self, TypeVar
@@ -26,6 +25,7 @@ from fuseboard_engine.commands import Command
 from fuseboard_engine.config.reload import apply_settings
 from fuseboard_engine.errors import FuseboardError
 from fuseboard_engine.events import AdapterRemoved, AttemptFailed, CommandDone, ConfigReloaded, Event
+from fuseboard_engine.faults.injector import SECONDS, FaultInjector, InjectedFault
 from fuseboard_engine.health.checker import HealthChecks
 from fuseboard_engine.health.policy import HealthPolicy
 from fuseboard_engine.health.report import AdapterHealth, HealthReport, HealthStatus
@@ -48,7 +48,7 @@ from fuseboard_engine.runtime.event_bus import EventBus, Listener
 from fuseboard_engine.runtime.forks import ForkHook
 from fuseboard_engine.shutdown.sequence import Flushable, Save, ShutdownReport, shut_down
 from fuseboard_engine.state_events import StateEvents, adapter_added
-from fuseboard_engine.sync import SyncEngine
+from fuseboard_engine.sync import SyncEngine, stop_in_loop
 from fuseboard_engine.workflow.active_runs import ActiveRuns
 from fuseboard_engine.workflow.checkpoints import Checkpoints
 from fuseboard_engine.workflow.result import WorkflowResult
@@ -63,9 +63,6 @@ if TYPE_CHECKING:
     from fuseboard_engine.event_log.listener import EventLog
 
 F = TypeVar("F", bound=Callable[..., Any])
-
-STOP_TIMEOUT: Final = 10.0
-"""Seconds that a thread waits for work it stops in another thread's loop."""
 
 
 class Engine:
@@ -84,6 +81,8 @@ class Engine:
         execution: how a task is given to several adapters at once, unless a call says otherwise.
         dead_letters: which failed tasks are kept, and when they are retried. None keeps none.
         threads: plain functions that may run side by side; as many threads again may hang in abandoned calls.
+        allow_faults: whether faults may be injected into the adapters, for exercises (see `inject_fault`). None: only
+            if the environment variable `FUSEBOARD_ALLOW_FAULTS` is 1.
     """
 
     settings: Settings | None = None
@@ -106,6 +105,7 @@ class Engine:
         execution: ExecutionPolicy | None = None,
         dead_letters: DeadLetterPolicy | None = None,
         threads: int = MAX_THREADS,
+        allow_faults: bool | None = None,
     ) -> None:
         self.name = name
         self.clock = clock
@@ -146,13 +146,16 @@ class Engine:
         """The engine for threads and code without `await`."""
         self._workflows = WorkflowService(self)
         self._report = HealthReport(self.registry, self.health, clock, wall)
-        self._state = StateEvents(self.registry, self.routing, self.health, wall)
+        self.faults = FaultInjector(allow_faults, self.registry, emit, clock, wall, rng)
+        self._state = StateEvents(self.registry, self.routing, self.health, self.faults, wall)
         self._commands = CommandHandler(self.registry, emit, wall)
         self._commands.register("dlq_retry", self._retry_dead_letters)
         self._commands.register("dlq_stop", self._stop_dead_letter_retries)
         self._commands.register("resume", self._resume_run)
+        self._commands.register("inject", self.faults.carry_out_inject)
+        self._commands.register("heal", self.faults.carry_out_heal)
         parts = (self.registry, self.router, self.resources, self.parallel.slots, self.health, self._workflows)
-        self._fork_hook = ForkHook(bus, self.sync, *parts, self.dead_letters)
+        self._fork_hook = ForkHook(bus, self.sync, *parts, self.faults, self.dead_letters)
 
     def _keep_dead_letters(self, policy: DeadLetterPolicy) -> DeadLetters:
         from fuseboard_engine.dead_letters.availability import Availability
@@ -331,6 +334,7 @@ class Engine:
 
     def remove_adapter(self, name: str) -> None:
         """Remove an adapter. Calls in flight end normally. Raises UnknownAdapter."""
+        self.faults.remove(name)
         self.resources.remove(self.registry.remove(name))
         self.health.remove(name)
         self._publish(AdapterRemoved(at=self.wall(), adapter=name))
@@ -342,6 +346,42 @@ class Engine:
     def default_policies(self, name: str) -> tuple[BreakerPolicy, RetryPolicy]:
         """Return the policies that an adapter of this name has unless it is given its own."""
         return (self._breaker_policy, self._retry_policy) if self.settings is None else self.settings.policies(name)
+
+    def inject_fault(
+        self,
+        adapter: str,
+        fault: str,
+        seconds: float = SECONDS,
+        *,
+        share: float = 1.0,
+        value: float | None = None,
+        actor: str = "",
+    ) -> InjectedFault:
+        """Let the calls of an adapter meet a fault for a while, in place of the service. May be called from any thread.
+
+        Streams meet it before their first item; health checks do not. It takes the place of an earlier fault, is
+        recorded, and ends by itself.
+
+        Args:
+            adapter: the adapter's name.
+            fault: `refused`, `error` (503), `hang`, `slow`, `flaky`, `rate_limited` (429), `soft_failure`, or
+                `credentials` (401).
+            seconds: how long it lasts, at most an hour.
+            share: the share of the calls that meet it, above 0 and up to 1.
+            value: the number that the fault takes: for `slow` times the usual latency, for `flaky` the share of failing
+                calls, for `rate_limited` the seconds it asks to wait. None: the fault's own default.
+            actor: who asks, for the audit.
+
+        Raises:
+            UnknownAdapter: there is no such adapter.
+            FaultsNotAllowed: the engine was not made with `allow_faults`.
+            ValueError: there is no such fault, or one of the numbers is out of range.
+        """
+        return self.faults.inject(adapter, fault, seconds, share=share, value=value, actor=actor)
+
+    def heal_fault(self, adapter: str, *, actor: str = "") -> bool:
+        """End the injected fault of an adapter. Return whether it had one. Raises UnknownAdapter."""
+        return self.faults.heal(adapter, actor=actor)
 
     # ---------------------------------------------------------------- chains
 
@@ -896,9 +936,9 @@ class Engine:
 
         Wait until the letters are released and the runs are saved, at most ten seconds for each.
         """
-        _stop_in_loop(self.loop, self.runs.stop)
+        stop_in_loop(self.loop, self.runs.stop)
         if self.dead_letters is not None:
-            _stop_in_loop(self.dead_letters.loop, self.dead_letters.stop)
+            stop_in_loop(self.dead_letters.loop, self.dead_letters.stop)
 
     async def shutdown(
         self,
@@ -947,16 +987,3 @@ class Engine:
 
 
 _EXECUTE_WITH_FALLBACK: Final = Engine.execute_with_fallback
-
-
-def _stop_in_loop(loop: asyncio.AbstractEventLoop | None, stop: Callable[[], Coroutine[Any, Any, None]]) -> None:
-    """Run `stop` in a loop of another thread and wait for its end; do nothing if that loop is not running."""
-    if loop is None or not loop.is_running() or asyncio._get_running_loop() is loop:
-        return
-    stopping = stop()
-    try:
-        ended = asyncio.run_coroutine_threadsafe(stopping, loop)
-    except RuntimeError:  # the loop was closed meanwhile, which ended all that ran in it
-        stopping.close()
-        return
-    concurrent.futures.wait([ended], timeout=STOP_TIMEOUT)

@@ -183,6 +183,18 @@ class UnknownAdapter(FuseboardError, KeyError):
         return f"no adapter is called {self.name!r}; known adapters: {known}"
 
 
+class FaultsNotAllowed(FuseboardError):
+    """A fault was to be injected into an engine that takes none."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "this engine takes no faults; make it with allow_faults=True, or start it with FUSEBOARD_ALLOW_FAULTS=1"
+        )
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), ()
+
+
 class UnpicklableError(FuseboardError):
     """Stands in a pickled result for an error that cannot be pickled. The text names its type and quotes it."""
 

@@ -220,6 +220,34 @@ class FailureRateAlert(Event, frozen=True, kw_only=True, gc=False, omit_defaults
     seconds: float
 
 
+class FaultInjected(Event, frozen=True, kw_only=True, gc=False, omit_defaults=True, tag="fault_injected"):
+    """A fault was injected into an adapter: its calls meet it in place of the service.
+
+    `fault` is the fault's name, `value` the number that it takes (None: none), `share` the share of the calls, 0..1.
+    It ends by itself at `until`. `actor` injected it.
+    """
+
+    adapter: str
+    fault: str
+    until: Int64
+    share: float = 1.0
+    value: float | None = None
+    actor: str = ""
+
+
+class FaultEnded(Event, frozen=True, kw_only=True, gc=False, omit_defaults=True, tag="fault_ended"):
+    """An injected fault ended.
+
+    `reason`: `healed` (by `actor`), `over` (its time was over, noticed at the next call), `replaced` by another fault,
+    `removed` with its adapter, `refused` by a new configuration.
+    """
+
+    adapter: str
+    fault: str
+    reason: str
+    actor: str = ""
+
+
 class ProbeChanged(Event, frozen=True, kw_only=True, gc=False, omit_defaults=True, tag="probe_changed"):
     """A probe of a half-open breaker was admitted, or ended.
 
@@ -593,6 +621,8 @@ AnyEvent = (
     | HealthChecked
     | HealthAlert
     | FailureRateAlert
+    | FaultInjected
+    | FaultEnded
     | ProbeChanged
     | GaugesSampled
     | LateResult

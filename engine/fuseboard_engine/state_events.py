@@ -7,26 +7,34 @@ from collections.abc import Callable
 from fuseboard_engine.adapters.registry import Adapter, Registry
 from fuseboard_engine.breaker.circuit_breaker import CircuitBreaker
 from fuseboard_engine.events import AdapterAdded, Event, PreferenceSet, StateChanged
+from fuseboard_engine.faults.injector import FaultInjector
 from fuseboard_engine.health.checker import HealthChecks
 from fuseboard_engine.routing.features import RoutingFeatures
 
 
 class StateEvents:
-    """Describes adapters, chains, health, overdue calls and breakers as events.
+    """Describes adapters, chains, health, overdue calls, injected faults and breakers as events.
 
     Args:
         registry: the adapters and their chains.
         features: which chains are adaptive.
         checker: the health checks.
+        faults: the injected faults.
         wall: UTC microseconds.
     """
 
     def __init__(
-        self, registry: Registry, features: RoutingFeatures, checker: HealthChecks, wall: Callable[[], int]
+        self,
+        registry: Registry,
+        features: RoutingFeatures,
+        checker: HealthChecks,
+        faults: FaultInjector,
+        wall: Callable[[], int],
     ) -> None:
         self._registry = registry
         self._features = features
         self._checker = checker
+        self._faults = faults
         self._wall = wall
 
     def describe(self) -> list[Event]:
@@ -40,6 +48,7 @@ class StateEvents:
             ),
             *self._checker.describe(now),
             *self._registry.overdue.describe(now),
+            *self._faults.describe(),
             *(state_of(adapter.breaker, now) for adapter in self._registry if adapter.breaker.state != "closed"),
         ]
 

@@ -14,7 +14,7 @@ import inspect
 import os
 import threading
 import weakref
-from collections.abc import Coroutine, Iterable, Iterator, Mapping
+from collections.abc import Callable, Coroutine, Iterable, Iterator, Mapping
 from types import TracebackType
 from typing import Any, Generic, Protocol, Self, TypeVar
 
@@ -25,6 +25,9 @@ from fuseboard_engine.routing.stream_router import RouteStream
 from fuseboard_engine.runtime.cancellation import call_in_loop
 
 T = TypeVar("T")
+
+STOP_TIMEOUT = 10.0
+"""Seconds that a thread waits for work it stops in another thread's loop."""
 
 CANCEL_TIMEOUT = 10.0
 """Seconds that a cancelled call may take to end before its caller continues without it."""
@@ -371,3 +374,16 @@ class SyncEngine:
             self._own = LoopThread(self._name)
             weakref.finalize(self, self._own.stop)
             return self._own.loop
+
+
+def stop_in_loop(loop: asyncio.AbstractEventLoop | None, stop: Callable[[], Coroutine[Any, Any, None]]) -> None:
+    """Run `stop` in a loop of another thread and wait for its end; do nothing if that loop is not running."""
+    if loop is None or not loop.is_running() or asyncio._get_running_loop() is loop:
+        return
+    stopping = stop()
+    try:
+        ended = asyncio.run_coroutine_threadsafe(stopping, loop)
+    except RuntimeError:  # the loop was closed meanwhile, which ended all that ran in it
+        stopping.close()
+        return
+    concurrent.futures.wait([ended], timeout=STOP_TIMEOUT)

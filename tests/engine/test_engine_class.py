@@ -44,6 +44,8 @@ METHODS = [
     "get_recent_failures",
     "get_routing_statistics",
     "halt_background",
+    "heal_fault",
+    "inject_fault",
     "log_events",
     "remove_adapter",
     "remove_workflow",

@@ -96,8 +96,13 @@ def as_stream(function: Callable[[Any], Any], call: AsyncCall, run: Threads) -> 
     if matches(function, inspect.isgeneratorfunction):
         return functools.partial(_steps, function, run)
     if matches(function, inspect.iscoroutinefunction):
-        return functools.partial(_items, function)
-    return functools.partial(_items, functools.partial(run, function))
+        return as_stream_of_one(function)
+    return as_stream_of_one(functools.partial(run, function))
+
+
+def as_stream_of_one(call: AsyncCall) -> StreamCall:
+    """Return a call as a stream: of its result, or of the result's items if that is an async iterable."""
+    return functools.partial(_items, call)
 
 
 def yields_many(stream: StreamCall) -> bool:

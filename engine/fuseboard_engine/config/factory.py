@@ -32,7 +32,7 @@ def build(document: Document, make: Callable[..., E], **options: Any) -> E:
         execution=settings.execution,
         health=settings.health_monitoring.policy(),
         dead_letters=settings.dead_letters,
-        **{"threads": settings.threads, **options},
+        **{"threads": settings.threads, "allow_faults": settings.allow_faults, **options},
     )
     applied = engine.apply(settings, document=document)
     if not applied.ok:

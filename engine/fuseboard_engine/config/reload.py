@@ -11,6 +11,7 @@ from fuseboard_engine.adapters.registry import Adapter, Registry
 from fuseboard_engine.adapters.shared_resources import SharedResources
 from fuseboard_engine.error_text.redaction import safe_error_text
 from fuseboard_engine.events import HELD_STATES, ConfigReloaded, Event
+from fuseboard_engine.faults.injector import FaultInjector
 from fuseboard_engine.health.checker import HealthChecks
 from fuseboard_engine.parallel.executor import ParallelExecutor
 from fuseboard_engine.retry.attribution import unknown_rule
@@ -46,6 +47,10 @@ class Configurable(Protocol):
     @property
     def resources(self) -> SharedResources:
         """Threads and connections of the adapters."""
+
+    @property
+    def faults(self) -> FaultInjector:
+        """Injects faults into the adapters."""
 
     @property
     def router(self) -> TaskRouter:
@@ -358,6 +363,9 @@ def _apply_switches(engine: Configurable, before: Settings | None, settings: Set
     if before is not None and before.threads != settings.threads:
         changes.append(f"threads: {before.threads} -> {settings.threads}")
         engine.resources.threads.max_threads = settings.threads
+    if before is not None and before.allow_faults != settings.allow_faults:
+        changes.append(f"allow_faults: {before.allow_faults} -> {settings.allow_faults}")
+        engine.faults.allow(settings.allow_faults)
     if before is not None and before.reload != settings.reload:
         changes.append(f"reload: {differences(before.reload, settings.reload)}")
     letters = engine.dead_letters

@@ -119,6 +119,9 @@ class Settings(Section):
     )
     routing: RoutingPolicy = Field(default_factory=RoutingPolicy, description="how chains are ordered")
     threads: Count = Field(default=MAX_THREADS, description="plain functions that may run concurrently")
+    allow_faults: bool | None = Field(
+        default=None, description="whether faults may be injected; null: as FUSEBOARD_ALLOW_FAULTS says"
+    )
     execution: ExecutionPolicy = Field(default_factory=ExecutionPolicy, description="several adapters at once")
     health_monitoring: HealthSection = Field(default_factory=HealthSection, description="health checks")
     dead_letters: DeadLetterPolicy | None = Field(

@@ -31,6 +31,8 @@ from fuseboard_engine.events import (
     Event,
     EventsDropped,
     FailureRateAlert,
+    FaultEnded,
+    FaultInjected,
     GaugesSampled,
     HealthAlert,
     HealthChecked,
@@ -244,6 +246,31 @@ def _failure_rate_alert(event: FailureRateAlert, style: TextStyle) -> str:
     calls = f"{100 * event.rate:.0f}% of {plural(event.calls, 'call')} in {pause(event.seconds)}"
     alert = "Failure rate alert for" if event.high else "Failure rate is below the threshold again for"
     return f"{alert} adapter {style.name(event.adapter)}: {calls} failed, the threshold is {100 * event.threshold:.0f}%"
+
+
+@sentence(FaultInjected, "commands", WARNING, "adapter fault share actor")
+def _fault_injected(event: FaultInjected, style: TextStyle) -> str:
+    fault = style.text(event.fault) + ("" if event.value is None else f" {event.value:g}")
+    part = "" if event.share >= 1 else f" in {100 * event.share:.3g}% of the calls"
+    seconds = pause(max(0.0, (event.until - event.at) / 1e6))
+    adapter, by = style.name(event.adapter), style.actor(event.actor)
+    return f"Fault {fault}{part} injected into adapter {adapter} for {seconds}{by}"
+
+
+_FAULT_ENDS = {
+    "healed": "",
+    "over": ": its time was over",
+    "replaced": ": another one takes its place",
+    "removed": ": the adapter was removed",
+    "refused": ": the configuration allows none",
+}
+
+
+@sentence(FaultEnded, "commands", INFO, "adapter fault reason actor")
+def _fault_ended(event: FaultEnded, style: TextStyle) -> str:
+    why = _FAULT_ENDS.get(event.reason, style.suffix(event.reason))
+    fault, adapter = style.text(event.fault), style.name(event.adapter)
+    return f"Injected fault {fault} of adapter {adapter} ended{why}{style.actor(event.actor)}"
 
 
 @sentence(HealthAlert, "health", WARNING, "adapter failures")

@@ -11,7 +11,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Annotated, Any, Final, Protocol
 
-from pydantic import Field
+from pydantic import Field, TypeAdapter, ValidationError
 
 from fuseboard_engine.errors import rebuild_error
 from fuseboard_engine.policy_base import SomeSeconds
@@ -42,6 +42,11 @@ class FaultyAdapter(Protocol):
         """The adapter's name, for its errors."""
         ...
 
+    @property
+    def note(self) -> str:
+        """What is added to the text of an error that the fault raises."""
+        ...
+
     async def answer(self, latency: float, failure_rate: float | None = None) -> Any:
         """Answer after `latency` seconds; fail with `failure_rate`, 0..1 (default: the adapter's own)."""
         ...
@@ -63,6 +68,14 @@ class Parameter:
     default: float
     description: str
 
+    def check(self, value: object) -> float:
+        """Return a value of the parameter. Raises ValueError if it is not one."""
+        try:
+            return float(TypeAdapter(self.type).validate_python(value, strict=isinstance(value, str)))
+        except ValidationError as error:
+            why = error.errors()[0]["msg"].lower()
+            raise ValueError(f"{self.name} ({self.description}) cannot be {value!r:.100}: {why}") from None
+
 
 @dataclass(frozen=True, slots=True)
 class Fault:
@@ -82,12 +95,12 @@ class Fault:
 
 async def _refuse(adapter: FaultyAdapter, latency: float, value: float) -> Any:
     await asyncio.sleep(0.001)
-    raise ConnectionRefusedError(111, f"Connection refused by {adapter.name}")
+    raise ConnectionRefusedError(111, f"Connection refused by {adapter.name}{adapter.note}")
 
 
 async def _answer_503(adapter: FaultyAdapter, latency: float, value: float) -> Any:
     await asyncio.sleep(latency)
-    raise ServiceError(503, "Service Unavailable")
+    raise ServiceError(503, f"Service Unavailable{adapter.note}")
 
 
 async def _hang(adapter: FaultyAdapter, latency: float, value: float) -> Any:
@@ -104,17 +117,17 @@ async def _fail_sometimes(adapter: FaultyAdapter, latency: float, rate: float) -
 
 async def _answer_429(adapter: FaultyAdapter, latency: float, retry_after: float) -> Any:
     await asyncio.sleep(latency)
-    raise ServiceError(429, "Too Many Requests", retry_after)
+    raise ServiceError(429, f"Too Many Requests{adapter.note}", retry_after)
 
 
 async def _answer_without_success(adapter: FaultyAdapter, latency: float, value: float) -> Any:
     await asyncio.sleep(latency)
-    return {"success": False, "error": "the model returned nothing usable"}
+    return {"success": False, "error": f"the model returned nothing usable{adapter.note}"}
 
 
 async def _answer_401(adapter: FaultyAdapter, latency: float, value: float) -> Any:
     await asyncio.sleep(latency)
-    raise ServiceError(401, "Unauthorized")
+    raise ServiceError(401, f"Unauthorized{adapter.note}")
 
 
 FAULTS: Final[dict[str, Fault]] = {

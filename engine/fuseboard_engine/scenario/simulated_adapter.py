@@ -22,6 +22,8 @@ class SimulatedAdapter:
         rng: the source of all its randomness.
     """
 
+    note = ""
+
     def __init__(self, name: str, part: AdapterPart, rng: Random) -> None:
         self.name = name
         self.fault: StepPart | None = None

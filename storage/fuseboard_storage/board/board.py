@@ -31,6 +31,8 @@ from fuseboard_engine.events import (
     EngineStopped,
     Event,
     EventsDropped,
+    FaultEnded,
+    FaultInjected,
     GaugesSampled,
     HealthAlert,
     HealthChecked,
@@ -359,6 +361,19 @@ class Board:
     def _trip_suppressed(self, entry: Entry, event: TripSuppressed) -> None:
         self.state_version += 1
         self.row(entry.instance, event.adapter, event.at).held = event.detail
+
+    @fold(FaultInjected)
+    def _fault_injected(self, entry: Entry, event: FaultInjected) -> None:
+        self.state_version += 1
+        row = self.row(entry.instance, event.adapter, event.at)
+        row.fault, row.fault_value, row.fault_share = event.fault, event.value, event.share
+        row.fault_until, row.fault_actor = event.until, event.actor
+
+    @fold(FaultEnded)
+    def _fault_ended(self, entry: Entry, event: FaultEnded) -> None:
+        self.state_version += 1
+        row = self.row(entry.instance, event.adapter, event.at)
+        row.fault, row.fault_value, row.fault_share, row.fault_until, row.fault_actor = "", None, 1.0, None, ""
 
     @fold(HealthChecked)
     def _health_checked(self, entry: Entry, event: HealthChecked) -> None:

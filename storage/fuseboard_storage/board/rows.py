@@ -76,6 +76,10 @@ class Totals(NamedTuple):
     """The median of the seconds until a stream's first item."""
 
 
+FAULT_FIELDS: Final = ("fault", "fault_value", "fault_share", "fault_until", "fault_actor")
+"""The fields of an `AdapterRow` that tell its injected fault."""
+
+
 class AdapterRow:
     """One adapter on the Board: its breaker, its counters, and its last two minutes second by second.
 
@@ -94,6 +98,11 @@ class AdapterRow:
         "duration",
         "failed",
         "failures",
+        "fault",
+        "fault_actor",
+        "fault_share",
+        "fault_until",
+        "fault_value",
         "generation",
         "health",
         "health_alert",
@@ -171,6 +180,11 @@ class AdapterRow:
         self.health_at: int | None = None  # when it last changed to that status
         self.health_alert = 0  # failed checks in a row at the current alert; 0: no alert
         self.held = ""  # why a trip was suppressed; empty: none was since the last change of state
+        self.fault = ""  # the injected fault; empty: none
+        self.fault_value: float | None = None
+        self.fault_share = 1.0
+        self.fault_until: int | None = None
+        self.fault_actor = ""
         self.last_error = ""
         self.last_failure: int | None = None
         self.inherited: dict[str, float] = {}  # the part of the counts that other processes of this name count too
@@ -182,6 +196,10 @@ class AdapterRow:
         """The adapter's name."""
         return self.key.adapter
 
+    def fault_seconds(self, now: int) -> float:
+        """Return for how many seconds its injected fault still lasts at `now`; 0.0 if it has none."""
+        return max(0.0, (self.fault_until - now) / 1e6) if self.fault and self.fault_until is not None else 0.0
+
     @property
     def success_rate(self) -> float | None:
         """The share of judged calls that succeeded since the adapter was added, 0..1; None before the first."""
@@ -192,6 +210,8 @@ class AdapterRow:
         """Express its times on a wall clock that was set. A wait that is not over takes as long as the host slept."""
         if self.until is not None and change.is_of_before(self.since):
             self.until = within_int64(self.until + change.set_by + change.asleep)
+        if self.fault_until is not None:
+            self.fault_until = within_int64(self.fault_until + change.set_by + change.asleep)
         if not change.set_by:
             return
         self.added_at = change.moved(self.added_at)

@@ -83,11 +83,25 @@ _COUNTERS: Final = (
     "seq", "at", "dropped", "tasks", "tasks_ok", "tasks_degraded", "tasks_failed_over", "batches_ended",
     "batches_partial",
 )  # fmt: skip
-_TEXTS_OF_ADAPTER: Final = ("last_error", "reason", "detail", "actor", "held", "health_detail")
+_TEXTS_OF_ADAPTER: Final = (
+    "last_error",
+    "reason",
+    "detail",
+    "actor",
+    "held",
+    "health_detail",
+    "fault",
+    "fault_actor",
+)
 _SPAN: Final = ("calls", "successes", "failures", "timeouts", "rejections")
 
 
-_TYPES: Final[dict[str, Any]] = {"wait": float | None, "state": State, "policy": dict[str, Any]}
+_TYPES: Final[dict[str, Any]] = {
+    "wait": float | None,
+    "fault_value": float | None,
+    "state": State,
+    "policy": dict[str, Any],
+}
 """The types of an adapter's fields that its first values do not show. None there is an optional integer otherwise."""
 
 

@@ -9,7 +9,7 @@ from typing import Any, Final
 
 import msgspec
 
-from fuseboard_storage.board.rows import AdapterKey, AdapterRow
+from fuseboard_storage.board.rows import FAULT_FIELDS, AdapterKey, AdapterRow
 from fuseboard_storage.tables.histograms import converted
 
 OLDEST: Final = 15
@@ -42,7 +42,7 @@ def _upgrade_adapter(adapter: list[Any], format_: int) -> None:
     """Give the frozen row of an adapter the fields that it lacks, and its histograms the current buckets."""
     key, plain, _, seconds = adapter[:4]
     new = AdapterRow(AdapterKey(*key), plain["added_at"])
-    for name in ("overdue", "overdue_total", "duration"):
+    for name in (*FAULT_FIELDS, "overdue", "overdue_total", "duration"):
         plain.setdefault(name, getattr(new, name))
     plain.setdefault("down_since", plain["since"] if plain["state"] in ("open", "half_open") else None)
     if format_ < _NEW_BUCKETS_SINCE:

@@ -50,6 +50,14 @@ SENTENCES: list[tuple[e.Event, str]] = [
         "Failure rate alert for adapter eu: 60% of 40 calls in 60 s failed, the threshold is 50%",
     ),
     (
+        e.FaultInjected(**A, adapter="eu", fault="slow", value=5.0, share=0.2, until=at(31), actor="ann"),
+        "Fault slow 5 in 20% of the calls injected into adapter eu for 30 s by ann",
+    ),
+    (
+        e.FaultEnded(**A, adapter="eu", fault="slow", reason="over"),
+        "Injected fault slow of adapter eu ended: its time was over",
+    ),
+    (
         e.HealthAlert(**A, adapter="eu", failures=3, detail="refused"),
         "Health alert for adapter eu: 3 bad checks in a row: refused",
     ),

@@ -17,6 +17,8 @@ from fuseboard_engine.events import (
     DeadLetterChanged,
     DeadLettered,
     Event,
+    FaultEnded,
+    FaultInjected,
     HealthAlert,
     HealthChecked,
     NodeChanged,
@@ -147,6 +149,14 @@ def test_a_failure_is_logged_with_the_breakers_count_and_threshold(caplog: pytes
             ),
             "WARNING fuseboard.breaker: Circuit breaker of adapter a was not opened: "
             "5 failures in a row; it stays closed: 2 of 4 are out",
+        ),
+        (
+            FaultInjected(at=1, adapter="a", fault="hang", until=30_000_001, actor="ann"),
+            "WARNING fuseboard.commands: Fault hang injected into adapter a for 30 s by ann",
+        ),
+        (
+            FaultEnded(at=1, adapter="a", fault="hang", reason="healed", actor="ben"),
+            "INFO fuseboard.commands: Injected fault hang of adapter a ended by ben",
         ),
         (
             StreamRestarted(at=1, task="t", task_type="", adapter="b", items=3, error="reset"),

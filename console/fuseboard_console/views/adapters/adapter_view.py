@@ -12,7 +12,7 @@ from fuseboard_console.text.width import width
 from fuseboard_console.views.adapters.chain_positions import ChainPosition
 from fuseboard_storage.board.board import AdapterKey, AdapterRow, InstanceRow, Totals
 from fuseboard_storage.board.presence import killed, known_until, last_sign, presence
-from fuseboard_storage.board.rows import KEPT_SECONDS
+from fuseboard_storage.board.rows import FAULT_FIELDS, KEPT_SECONDS
 
 RATE_SECONDS = 10
 """Over how many seconds calls per second are counted."""
@@ -87,7 +87,7 @@ def stats_of(row: AdapterRow, now: int, slices: int) -> Stats:
 content_of: Final = attrgetter(
     "state", "since", "down_since", "until", "wait", "openings", "failures", "threshold", "probes_in_flight",
     "probe_successes", "needed", "reason", "detail", "actor", "last_error", "last_failure", "in_flight", "budget",
-    "tags", "health", "health_detail", "health_at",
+    "tags", "health", "health_detail", "health_at", *FAULT_FIELDS,
 )  # fmt: skip
 """Of a row: all that a view of it shows, but for what is counted by the second. Two that are equal look the same."""
 
@@ -145,6 +145,10 @@ class AdapterView(NamedTuple):
     engine_short: str = ""
     slow_after: float | None = None
     """The seconds after which a call is slow; None: it never is."""
+    fault: str = ""
+    """Its injected fault: `slow 4, 20 % of the calls`. Empty without one."""
+    fault_left: float = 0.0
+    """The seconds for which the fault still lasts."""
 
 
 def make_view(
@@ -204,6 +208,8 @@ def make_view(
         lost_at=None if present or instance is None else known,
         engine_short=engine,
         slow_after=slow_after(row),
+        fault=fault_text(row) if present and row.fault_seconds(now) else "",
+        fault_left=row.fault_seconds(now) if present else 0.0,
     )
 
 
@@ -218,6 +224,13 @@ def latency_style(seconds: float | None, limit: float | None) -> str:
     if seconds is None:
         return "faint"
     return "bad-dim" if limit is not None and seconds > limit else "text"
+
+
+def fault_text(row: AdapterRow) -> str:
+    """Return the injected fault of an adapter with its number and its share of the calls."""
+    number = "" if row.fault_value is None else f" {row.fault_value:g}"
+    share = "" if row.fault_share >= 1 else f", {100 * row.fault_share:.3g} % of the calls"
+    return f"{safe_text(row.fault, 60)}{number}{share}"
 
 
 def down_seconds(view: AdapterView, now: int) -> float:

@@ -57,7 +57,11 @@ def state_cell(row: AdapterView, now: int, cells: int, glyphs: Glyphs) -> Line:
 
 
 def next_cell(row: AdapterView, now: int, cells: int, glyphs: Glyphs) -> Line:
-    """The next event and its time: the countdown, the probe, or an operator's action."""
+    """The next event and its time: the countdown, the probe, or an operator's action. An injected fault goes first."""
+    if row.fault:
+        left = whole_span(row.fault_left)
+        long, short = f"FAULT {row.fault}, {left} left", f"FAULT {left}"
+        return (Span(long if width(long) <= cells else short, "bad"),)
     condition = row.condition
     if condition == "open":
         if not row.wait:

@@ -81,6 +81,10 @@ def detail_lines(
     ]
     if engine_names(board).of_key(key) and instance is not None:
         lines.append(label_line("engine", (Span(safe_text(instance.label, 200)),)))
+    if view.fault:
+        by = f" by {safe_text(row.fault_actor, 60)}" if row.fault_actor else ""
+        said = f"{view.fault}; injected{by}, ends in {whole_span(view.fault_left)}"
+        lines.append(label_line("FAULT", (Span(said, "bad"),)))
     if view.detail:
         lines += labelled("because", view.detail, cells)
     lines += labelled("policy", policy_text(row.policy), cells)

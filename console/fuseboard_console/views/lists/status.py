@@ -189,7 +189,9 @@ def _cells(view: AdapterView, now: int) -> tuple[str, ...]:
     elif view.condition in ("silent", "ended"):
         word += f", was {APPEARANCES[view.was].word}"
     coming = ""
-    if view.condition == "open" and view.wait:
+    if view.fault:
+        coming = f"FAULT {view.fault}, {whole_span(view.fault_left)} left"
+    elif view.condition == "open" and view.wait:
         coming = f"in {span(view.left)}" + (f", {ordinal(view.openings)} time" if view.openings > 1 else "")
     elif view.condition == "ready":
         coming = "the next call probes"
@@ -351,6 +353,16 @@ def _batch(event: BatchFinished) -> dict[str, Any]:
     }
 
 
+def _fault(row: AdapterRow) -> dict[str, Any]:
+    return {
+        "name": row.fault,
+        "value": row.fault_value,
+        "share": row.fault_share,
+        "until": row.fault_until,
+        "actor": row.fault_actor or None,
+    }
+
+
 def _adapter(board: Board, view: AdapterView) -> dict[str, Any]:
     row = board.adapters[view.key]
     recent = view.stats.recent
@@ -397,6 +409,7 @@ def _adapter(board: Board, view: AdapterView) -> dict[str, Any]:
         "overdue_calls": row.overdue,
         "overdue_calls_total": row.overdue_total,
         "trip_held": row.held or None,
+        "fault": _fault(row) if view.fault else None,
         "health": {
             "status": row.health or None,
             "detail": row.health_detail or None,
