@@ -15,6 +15,8 @@ LISTS = pages_with("list")
 FILTERED = pages_with("filter")
 DETAIL = ("detail",)
 """The detail of an adapter, a modal screen over any page."""
+CHARTS = ("lanes", *DETAIL)
+"""Where a time window is chosen."""
 ADAPTERS = (*pages_with("adapter"), *DETAIL)
 """The pages with an adapter under the cursor."""
 MARKED = pages_with("mark")
@@ -259,8 +261,8 @@ ACTIONS: tuple[Action, ...] = (
     Action("faster", ("greater_than_sign",), "faster", "Replay or play a scenario faster.", "Time", footer=False),
     Action("live", ("L",), "live", "Return to the live view.", "Time", footer=False),
     Action("copy", ("y",), "copy", "Copy the item under the cursor in full, as text.", footer=False),
-    Action("zoom_in", ("plus",), "zoom in", "Show a shorter time in the charts.", pages=DETAIL),
-    Action("zoom_out", ("minus",), "zoom out", "Show a longer time in the charts.", pages=DETAIL),
+    Action("zoom_in", ("plus",), "zoom in", "Show a shorter time in the charts.", pages=CHARTS),
+    Action("zoom_out", ("minus",), "zoom out", "Show a longer time in the charts.", pages=CHARTS),
     Action("layout", ("v",), "layout", "Switch the overview to the next layout.", footer=False, pages=OVERVIEW),
     Action("compact", ("c",), "compact", "Hide the frames; press again to show them.", footer=False),
     Action("next_pane", ("tab",), "pane", "Go to the next pane.", pages=OVERVIEW),

@@ -67,6 +67,8 @@ def read_only_actions(actions: Sequence[Action]) -> tuple[Action, ...]:
 def collapse_page_keys(actions: Sequence[Action]) -> tuple[Action, ...]:
     """Return the actions for the footer, with one entry for the keys of all pages before the help."""
     pages = [action for action in actions if action.run.startswith("page(")]
+    while pages and pages[-1].keys and not pages[-1].keys[0].isdigit():  # with a key of their own
+        pages.pop()
     keys = [shown_keys(action._replace(keys=action.keys[:1])) for action in pages]
     while keys and not keys[-1]:  # pages without a number key
         keys.pop()

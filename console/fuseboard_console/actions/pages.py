@@ -14,7 +14,7 @@ Feature = Literal["filter", "list", "adapter", "mark"]
 the cursor, so that commands apply to it. `mark`: its lines can be marked, for commands on many.
 """
 NUMBER_KEYS = "1234567890"
-"""The keys of the first ten pages. `PAGE_MENU` and the palette lead to the others."""
+"""The keys of the first ten pages without a key of their own. `PAGE_MENU` and the palette lead to the others."""
 
 
 class PageEntry(NamedTuple):
@@ -28,10 +28,12 @@ class PageEntry(NamedTuple):
     path: str
     """The module below `fuseboard_console.pages` and the class: `audit:Audit`. It is imported at the first visit."""
     features: frozenset[Feature] = frozenset()
+    key: str = ""
+    """A key of its own; empty: the number key of its place."""
 
 
-def _entry(id: str, title: str, summary: str, path: str, *features: Feature) -> PageEntry:
-    return PageEntry(id, title, summary, path, frozenset(features))
+def _entry(id: str, title: str, summary: str, path: str, *features: Feature, key: str = "") -> PageEntry:
+    return PageEntry(id, title, summary, path, frozenset(features), key)
 
 
 PAGES: tuple[PageEntry, ...] = (
@@ -67,8 +69,18 @@ PAGES: tuple[PageEntry, ...] = (
     _entry("scenarios", "Scenarios", "choose one and watch it", "scenarios:Scenarios"),
     _entry("audit", "Audit", "operators' commands, when, by whom, and their outcome", "audit:Audit", "filter", "list"),
     _entry("engines", "Engines", "all that write or wrote here", "engines:Engines", "filter", "list"),
+    _entry(
+        "lanes",
+        "Lanes",
+        "the states of all adapters over time",
+        "lanes.page:Lanes",
+        "filter",
+        "list",
+        "adapter",
+        key="l",
+    ),
 )
-"""All pages, in the order of their number keys."""
+"""All pages, in the order of their number keys; those with a key of their own come last."""
 
 PAGE_BY_ID = {entry.id: entry for entry in PAGES}
 
@@ -82,17 +94,20 @@ def pages_with(feature: Feature) -> tuple[str, ...]:
 
 
 def page_actions(pages: Sequence[PageEntry] = PAGES) -> tuple[Action, ...]:
-    """Return the actions that go to each page: the first ten by a number key, more by a menu and the palette."""
+    """Return the actions that go to each page: the first ten by a number key, more by a menu and the palette. A page
+    with a key of its own takes no number key.
+    """
+    digits = iter(NUMBER_KEYS)
     actions = [
         Action(
             f"page_{entry.id}",
-            tuple(NUMBER_KEYS[place : place + 1]),
+            tuple(entry.key or next(digits, "")),
             entry.title.lower(),
             f"Go to the {entry.title.lower()}: {entry.summary}.",
             "Pages",
             footer=False,
             run=f"page('{entry.id}')",
         )
-        for place, entry in enumerate(pages)
+        for entry in pages
     ]
-    return (*actions, PAGE_MENU) if len(pages) > len(NUMBER_KEYS) else tuple(actions)
+    return tuple(actions) if all(action.keys for action in actions) else (*actions, PAGE_MENU)

@@ -29,9 +29,9 @@ READ_EVERY = 2.0
 """Seconds between two readings of a past that the Board doesn't keep."""
 
 
-def show_detail(host: ConsoleHost, key: AdapterKey) -> None:
-    """Open an adapter's detail over the current page."""
-    host.push_screen(AdapterDetailScreen(host, key))
+def show_detail(host: ConsoleHost, key: AdapterKey, window: int = FIRST) -> None:
+    """Open an adapter's detail over the current page, with the charts of one of `WINDOWS`."""
+    host.push_screen(AdapterDetailScreen(host, key, window))
 
 
 class AdapterDetailScreen(DetailModal):
@@ -40,8 +40,8 @@ class AdapterDetailScreen(DetailModal):
     PAGE = "detail"
     BINDINGS: ClassVar[list[BindingType]] = []
 
-    def __init__(self, host: ConsoleHost, adapter: AdapterKey) -> None:
-        """Show `adapter` of the console `host`."""
+    def __init__(self, host: ConsoleHost, adapter: AdapterKey, window: int = FIRST) -> None:
+        """Show `adapter` of the console `host`, with the charts of one of `WINDOWS`."""
         own = [
             action
             for action in on_page(host.actions, self.PAGE)
@@ -53,8 +53,8 @@ class AdapterDetailScreen(DetailModal):
         self._successors = Successors()
         self._successors.note(host.frame.board)
         self._doable = [action for action in own if action.verb]
-        self._window = FIRST
-        self._look = Look()
+        self._window = window
+        self._look = Look(WINDOWS[window], reading=not is_kept_by_board(WINDOWS[window]))
         self._shown: tuple[object, ...] = ()
         self._reading = False
         self._read_at = 0.0

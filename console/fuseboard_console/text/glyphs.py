@@ -69,6 +69,7 @@ class Glyphs(NamedTuple):
     position: str
     minus: str
     shades: str
+    tick: str
 
     def of(self, condition: Condition) -> str:
         """Return the glyph of a condition in this set."""
@@ -78,11 +79,13 @@ class Glyphs(NamedTuple):
 
 UNICODE = Glyphs(
     "unicode", "✗", "✖", "✓", "◇", "☠", "–", "→", "×", "▌", "●", "–", "━", "╸", "─", "▁▂▃▄▅▆▇█", "⏸", "·",
-    "▾", "▴", "▸", "◆", "›", "▶", "▼", "−", "█▓░"
+    "▾", "▴", "▸", "◆", "›", "▶", "▼", "−", "█▓░",
+    "╵"
 )  # fmt: skip
 ASCII = Glyphs(
     "ascii", "x", "X", "+", "d", "D", "-", ">", "x", ">", "*", "-", "=", ">", "-", "_.:-=+*#", "||", "-",
-    "v", "^", ">", "*", ">", "|>", "V", "-", "#=-"
+    "v", "^", ">", "*", ">", "|>", "V", "-", "#=-",
+    "|"
 )  # fmt: skip
 """For terminals and fonts without these glyphs."""
 

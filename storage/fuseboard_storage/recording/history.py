@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import NamedTuple, cast, get_args
 
 from fuseboard_engine.events import State
 from fuseboard_storage.board.metrics import AdapterSecond
-from fuseboard_storage.board.presence import known_until
-from fuseboard_storage.board.rows import AdapterKey
+from fuseboard_storage.board.presence import SILENT_AFTER, known_until
+from fuseboard_storage.board.rows import AdapterKey, InstanceRow
 from fuseboard_storage.recording.recording import Recording
 
 _STATES = frozenset(get_args(State))
@@ -44,20 +44,64 @@ class AdapterPast(NamedTuple):
     lives: Sequence[tuple[int, int]] = ()
 
 
+class Lanes(NamedTuple):
+    """The states of several adapters over one time, and how many tasks were answered in each slice of it."""
+
+    pasts: Mapping[AdapterKey, AdapterPast]
+    answered: Sequence[tuple[int, int] | None]
+    """For each slice the tasks that an adapter answered, and all tasks; None: not known."""
+
+
 async def past_of(recording: Recording, key: AdapterKey, since: int, until: int) -> AdapterPast:
     """Return an adapter's past from `since` until `until`, in this run of its engine and in earlier ones."""
-    rows = await recording.instances()
-    name = next((row.name for row in rows if row.id == key.instance), None)
-    of_name = [
-        row
-        for row in rows
-        if row.name == name and row.id <= key.instance and (row.ended_at is None or row.ended_at >= since)
-    ]
+    of_name = _runs_of(await recording.instances(), key, since)
     runs = [row.id for row in of_name]
-    lives = [(row.started_at, min(until, known_until(row, until))) for row in of_name]
     spans = await recording.spans(since, until, key.adapter, runs)
     found = await recording.changes_of(key.adapter, runs, since, until)
-    return AdapterPast(spans, [(at, cast(State, state)) for at, state in found if state in _STATES], lives)
+    return AdapterPast(spans, _known(found), _lives(of_name, until))
+
+
+async def lanes_of(recording: Recording, keys: Collection[AdapterKey], since: int, until: int, each: int) -> Lanes:
+    """Return the states of adapters from `since` until `until`, in this run of their engines and in earlier ones.
+
+    Args:
+        recording: The recording.
+        keys: The adapters. Each of them costs a query.
+        since: UTC microseconds.
+        until: The end of the time, exclusive.
+        each: The length of a slice, in microseconds.
+    """
+    rows = await recording.instances()
+    pasts = {}
+    for key in keys:
+        runs = _runs_of(rows, key, since)
+        found = await recording.state_slices(key.adapter, [row.id for row in runs], since, until, each)
+        pasts[key] = AdapterPast((), _known(found), _lives(runs, until))
+    return Lanes(pasts, await recording.answered_slices(since, until, each))
+
+
+def _runs_of(rows: Sequence[InstanceRow], key: AdapterKey, since: int) -> list[InstanceRow]:
+    """Return the instances of an adapter's engine that ran after `since`: its own and those of its name before it,
+    without siblings that run beside it until now.
+    """
+    own = next((row for row in rows if row.id == key.instance), None)
+    return [
+        row
+        for row in rows
+        if own is not None
+        and row.name == own.name
+        and row.id <= own.id
+        and (row.ended_at is None or row.ended_at >= since)
+        and (row is own or row.heartbeat_at <= own.heartbeat_at - SILENT_AFTER or row.ended_at is not None)
+    ]
+
+
+def _lives(runs: Sequence[InstanceRow], until: int) -> list[tuple[int, int]]:
+    return [(row.started_at, min(until, known_until(row, until))) for row in runs]
+
+
+def _known(changes: Sequence[tuple[int, str]]) -> list[tuple[int, State]]:
+    return [(at, cast(State, state)) for at, state in changes if state in _STATES]
 
 
 async def bounds(recording: Recording) -> Bounds:

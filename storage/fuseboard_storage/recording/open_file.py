@@ -5,12 +5,13 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import sqlite3
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 from fuseboard_storage.board.rows import Entry
+from fuseboard_storage.recording import slices
 from fuseboard_storage.sqlite import schema
 from fuseboard_storage.sqlite.connection import (
     ReadingMode,
@@ -73,6 +74,31 @@ class OpenFile:
     async def _rows_if_any(self, sql: str, values: Iterable[Any] = ()) -> list[tuple[Any, ...]]:
         """Return the rows of a query; none while the recording has no tables."""
         return await self._rows(sql, values) if await self._has_tables() else []
+
+    async def state_slices(
+        self, adapter: str, instances: Sequence[int], since: int, until: int, each: int
+    ) -> list[tuple[int, str]]:
+        """Return time and new state of an adapter's changes of state, in order, each state once in a slice.
+
+        Args:
+            adapter: The adapter's name.
+            instances: The engine instances that have it.
+            since: UTC microseconds; the last change before it is included.
+            until: The end of the time, exclusive.
+            each: The length of a slice, in microseconds.
+        """
+        if (table := await self._event_table()) is None:
+            return []
+        return await slices.state_slices(self._rows, table, adapter, instances, since, until, each)
+
+    async def answered_slices(self, since: int, until: int, each: int) -> list[slices.Answered | None]:
+        """Return how many tasks an adapter answered, and how many tasks ended, in slices of `each` microseconds.
+
+        None stands for a slice that is not known: a recording is read up to a limit, or is of an earlier version.
+        """
+        if (table := await self._event_table()) is None:
+            return []
+        return await slices.answered_slices(self._rows, table, since, until, each)
 
     async def _current(self) -> ThreadedConnection:
         """Return the connection. One to an immutable file is replaced once a writer opens the file or changed it."""

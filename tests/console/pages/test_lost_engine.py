@@ -51,9 +51,9 @@ def test_nothing_is_drawn_after_the_last_sign_of_life(glyphs: Glyphs) -> None:
         if label == "calls":
             rows.append(lines[lines.index(next(line for line in lines if line.startswith("calls"))) + 1][12:92])
         drawn = max(len(row.rstrip()) for row in rows)
-        assert drawn == 41, label  # 60.5 of 120 s on 80 cells
+        assert drawn == 42, label  # 31 of 60 slices on 80 cells
     bottom = next(place for place, line in enumerate(lines) if line.startswith("latency")) + 4
-    assert len(lines[bottom][12:92].rstrip()) == 41
+    assert len(lines[bottom][12:92].rstrip()) == 42
 
 
 def test_the_charts_of_an_engine_lost_long_ago_end_with_its_last_sign_of_life() -> None:

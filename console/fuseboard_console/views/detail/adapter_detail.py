@@ -23,7 +23,7 @@ from fuseboard_console.views.adapters.cells import next_cell
 from fuseboard_console.views.adapters.chain_positions import chain_lines
 from fuseboard_console.views.adapters.engine_names import engine_names
 from fuseboard_console.views.detail.charts import SHADES, axis, bars, latency_lines, states_line
-from fuseboard_console.views.detail.time_slices import FIRST, WINDOWS, Slice, Window, count_of, slices_of
+from fuseboard_console.views.detail.time_slices import FIRST, WINDOWS, Slice, Window, cut_at, slices_of
 from fuseboard_console.views.events.failures import failure_lines
 from fuseboard_engine.event_log.policy_text import policy_text
 from fuseboard_storage.board.board import AdapterKey, AdapterRow, Board
@@ -143,8 +143,9 @@ def _charts(row: AdapterRow, view: AdapterView, now: int, cells: int, glyphs: Gl
         past = AdapterPast(tuple(row.seconds), tuple(row.changes), lives)
     else:
         added_at = row.added_at
-    slices = slices_of(past, until, seconds, count_of(seconds, room, look.age), added_at)
-    each = seconds / len(slices)
+    cut = cut_at(until, seconds, room, look.age)
+    slices = slices_of(past, cut.until, seconds, cut.slices, added_at)
+    each = cut.each
     known = [None if one.lost else one for one in slices]
     low = look.rows < _LOW
     latencies, top = latency_lines(slices, 3 if low else 5, room, glyphs)
@@ -160,7 +161,7 @@ def _charts(row: AdapterRow, view: AdapterView, now: int, cells: int, glyphs: Gl
         said = Span(f" {latency(top) if top else ''}" if place == 0 else "", "faint")
         tail: Line = (Span(f" {glyphs.shades[place - 1]} {legend}", SHADES[place - 1]),) if legend else (said,)
         lines.append(label_line("latency" if place == 0 else "", (*line, *tail)))
-    return [*lines, label_line("", (Span(axis(until, seconds, room), "faint"),))]
+    return [*lines, label_line("", (Span(axis(cut.until, seconds, room, now=until, tick=glyphs.tick), "faint"),))]
 
 
 def _sum(slices: Sequence[Slice]) -> str:

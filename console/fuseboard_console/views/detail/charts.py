@@ -10,10 +10,13 @@ from fuseboard_console.text.glyphs import APPEARANCES, Glyphs
 from fuseboard_console.text.line import Line, Span
 from fuseboard_console.text.width import fit, width
 from fuseboard_console.views.detail.time_slices import CONDITIONS, Slice
+from fuseboard_engine.events import State
 
 SHADES = ("spark", "muted", "faint")
 """The styles of the 50th, the 95th and the 99th percentile."""
 _DAY = 86_400
+_PARTS = (6, 5, 4, 3, 2)  # into which an axis is divided
+_AIR = 8  # cells between two of its times at least
 
 
 def bars(values: Sequence[float | None], height: int, cells: int, style: str, glyphs: Glyphs) -> list[Line]:
@@ -36,7 +39,7 @@ def bars(values: Sequence[float | None], height: int, cells: int, style: str, gl
             else (_bar(level - below, row == height - 1, glyphs), style if level else "quiet")
             for level in levels
         ]
-        lines.append(_stretched(signs, cells))
+        lines.append(stretched(signs, cells))
     return lines
 
 
@@ -48,14 +51,14 @@ def _bar(level: int, lowest: bool, glyphs: Glyphs) -> str:
 
 def states_line(slices: Sequence[Slice], cells: int, glyphs: Glyphs) -> Line:
     """Return the breaker's state as one sign per slice, a dot where it is unknown. Where its engine was lost: blank."""
-    looks = [_state_sign(one, glyphs) for one in slices]
-    return _stretched(looks, cells)
+    return stretched([state_sign(one.state, one.lost, glyphs) for one in slices], cells)
 
 
-def _state_sign(one: Slice, glyphs: Glyphs) -> tuple[str, str]:
-    if one.state is None:
-        return (" ", "text") if one.lost else (glyphs.gap, "faint")
-    condition = CONDITIONS[one.state]
+def state_sign(state: State | None, lost: bool, glyphs: Glyphs) -> tuple[str, str]:
+    """Return a state as a sign and its style."""
+    if state is None:
+        return (" ", "text") if lost else (glyphs.gap, "faint")
+    condition = CONDITIONS[state]
     return glyphs.of(condition), "ok-dim" if condition == "closed" else APPEARANCES[condition].style
 
 
@@ -66,7 +69,7 @@ def latency_lines(slices: Sequence[Slice], height: int, cells: int, glyphs: Glyp
     for row in range(height):
         middle = (height - row - 0.5) / height * top
         signs = [_shade(one, middle, row == height - 1, glyphs) for one in slices]
-        lines.append(_stretched(signs, cells))
+        lines.append(stretched(signs, cells))
     return lines, top
 
 
@@ -79,7 +82,7 @@ def _shade(one: Slice, at: float, lowest: bool, glyphs: Glyphs) -> tuple[str, st
     return (glyphs.sparks[0], SHADES[0] if one.p99 is not None else "faint") if lowest else (" ", "text")
 
 
-def _stretched(signs: Sequence[tuple[str, str]], cells: int) -> Line:
+def stretched(signs: Sequence[tuple[str, str]], cells: int) -> Line:
     """Return signs with their styles as a line that fills `cells`."""
     wide = [signs[place * len(signs) // cells] for place in range(cells)] if signs else []
     return tuple(
@@ -87,18 +90,25 @@ def _stretched(signs: Sequence[tuple[str, str]], cells: int) -> Line:
     )
 
 
-def axis(until: int, seconds: int, cells: int) -> str:
-    """Return the times under a chart of `cells`: the beginning, the middle where there is room, and the end."""
+def axis(until: int, seconds: int, cells: int, *, now: int | None = None, tick: str = "") -> str:
+    """Return the times under a chart of `cells`, as many as there is room for.
+
+    Each time begins at the cell of its moment, with a `tick`. The last one, `now` or else the end, ends at the last
+    cell.
+    """
     since = until - seconds * SECOND
-    first, last = _time_text(since, seconds), _time_text(until, seconds)
-    middle = _time_text((since + until) // 2, seconds)
-    room = cells - width(first) - width(last)
-    if room < 1:
+    last = _time_text(until if now is None else now, seconds) + tick
+    if width(last) > cells:
         return fit(last, cells, "right")
-    if room < width(middle) + 4:
-        return first + " " * room + last
-    left = (cells - width(middle)) // 2 - width(first)
-    return first + " " * left + middle + " " * (room - left - width(middle)) + last
+    label = width(last) + _AIR
+    parts = next((parts for parts in _PARTS if seconds % parts == 0 and cells // parts >= label), 1)
+    text = ""
+    for part in range(parts):
+        begins = -(-part * cells // parts)
+        shown = tick + _time_text(since + part * seconds * SECOND // parts, seconds)
+        if begins + width(shown) + width(last) < cells:
+            text += " " * (begins - width(text)) + shown
+    return text + fit(last, cells - width(text), "right")
 
 
 def _time_text(at: int, seconds: int) -> str:

@@ -60,14 +60,47 @@ class Slice(NamedTuple):
     lost: bool = False
 
 
+class Cut(NamedTuple):
+    """A time window cut into slices of whole seconds. `until` is the end of the last slice, UTC microseconds."""
+
+    until: int
+    seconds: int
+    slices: int
+
+    @property
+    def each(self) -> int:
+        """The seconds of one slice."""
+        return self.seconds // self.slices
+
+    @property
+    def since(self) -> int:
+        """The start of the first slice, UTC microseconds."""
+        return self.until - self.seconds * SECOND
+
+    def edges(self) -> list[int]:
+        """Return the start of each slice and the end of the last."""
+        return [self.since + place * self.each * SECOND for place in range(self.slices + 1)]
+
+
+def cut_at(now: int, seconds: int, most: int, age: float = 0.0) -> Cut:
+    """Return how a window is cut that contains `now` (UTC microseconds) in its last slice.
+
+    Slices of more than two seconds begin at multiples of their length, so that they do not change as time passes.
+    """
+    count = count_of(seconds, most, age)
+    each = seconds // count
+    step = (each if each > 2 else 1) * SECOND
+    return Cut(-(-now // step) * step, seconds, count)
+
+
 def count_of(seconds: int, most: int, age: float) -> int:
     """Return into how many slices, at most `most`, a window of so many seconds is cut that lies `age` seconds back.
 
-    No slice is shorter than the resolution of the metrics: seconds for an hour, then tens for a day, minutes for two
-    weeks, hours (the default retention of a recording).
+    All slices have the same whole number of seconds. No slice is shorter than the resolution of the metrics: seconds
+    for an hour, then tens for a day, minutes for two weeks, hours (the default retention of a recording).
     """
     kept = 1 if age < 3_600 else 10 if age < 86_400 else 60 if age < 1_209_600 else 3_600
-    return max(1, min(most, seconds // kept))
+    return next((count for count in range(min(most, seconds // kept), 1, -1) if seconds % (count * kept) == 0), 1)
 
 
 def slices_of(past: AdapterPast, until: int, seconds: int, count: int, added_at: int) -> list[Slice]:
@@ -88,10 +121,16 @@ def slices_of(past: AdapterPast, until: int, seconds: int, count: int, added_at:
         if 0 <= place < count:
             spans[place].append(span)
     edges = [since + whole * place // count for place in range(count + 1)]
+    states = states_of(past, edges, added_at)
+    return [_slice(spans[place], *states[place]) for place in range(count)]
+
+
+def states_of(past: AdapterPast, edges: Sequence[int], added_at: int) -> list[tuple[State | None, bool]]:
+    """Return for each two edges the worst state, or None if it is unknown, and whether the engine was lost."""
     lives = _lives(past)
     states = _states(_changes(past, lives, added_at), edges)
     lost = [_is_lost(lives, start, end) for start, end in pairwise(edges)]
-    return [_slice(spans[place], states[place], lost[place]) for place in range(count)]
+    return list(zip(states, lost, strict=True))
 
 
 def _slice(spans: Sequence[AdapterSecond], state: State | None, lost: bool) -> Slice:

@@ -1,0 +1,1 @@
+"""The page of lanes: all adapters over time."""
