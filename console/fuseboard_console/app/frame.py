@@ -12,7 +12,7 @@ from fuseboard_console.tui.themes import Palette
 from fuseboard_console.views.adapters.engine_presence import Connection, connection_of
 from fuseboard_console.views.frame.banner import banner
 from fuseboard_console.views.frame.footer import footer_line
-from fuseboard_console.views.frame.header import Counting, Heading, header_line
+from fuseboard_console.views.frame.header import Counting, Heading, header_line, summary_lines
 from fuseboard_console.views.frame.scenario_caption import caption_line
 from fuseboard_console.views.frame.seek_bar import SeekBar, SeekView, seek_bar, time_at
 from fuseboard_console.widgets.filter_bar import FilterBar
@@ -141,16 +141,22 @@ class FrameRenderer:
         where = tuple(part for part in crumbs if part)
         view = sessions.seek_view
         self.header.set_class(view is not None, "past")
-        if view is not None:
-            self._render_seek_bar(view._replace(where=(sessions.current.file, *where)))
-            return
-        counts = console.overview.order.counts
         behind = sessions.behind if sessions.paused else None
         second = sessions.now() // SECOND * SECOND
-        totals = self._counting.totals(console.feed.board, second)
-        unreadable = bool(console.feed.trouble)
-        heading = Heading(sessions.current.file, self.connection, counts, totals, second, behind, where, unreadable)
-        if (key := (heading, console.size.width)) != self._header_key:
+        heading = Heading(
+            sessions.current.file,
+            self.connection,
+            console.overview.order.counts,
+            self._counting.totals(console.feed.board, second),
+            second,
+            behind,
+            where,
+            bool(console.feed.trouble),
+        )
+        if view is not None:
+            summary = summary_lines(heading, console.size.width, console.glyphs)
+            self._render_seek_bar(view._replace(where=(sessions.current.file, *where), summary=summary))
+        elif (key := (heading, console.size.width)) != self._header_key:
             self._header_key = key
             self.header.show(header_line(heading, console.size.width, console.glyphs))
 

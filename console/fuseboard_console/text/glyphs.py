@@ -70,6 +70,7 @@ class Glyphs(NamedTuple):
     minus: str
     shades: str
     tick: str
+    rising: str
 
     def of(self, condition: Condition) -> str:
         """Return the glyph of a condition in this set."""
@@ -80,12 +81,12 @@ class Glyphs(NamedTuple):
 UNICODE = Glyphs(
     "unicode", "✗", "✖", "✓", "◇", "☠", "–", "→", "×", "▌", "●", "–", "━", "╸", "─", "▁▂▃▄▅▆▇█", "⏸", "·",
     "▾", "▴", "▸", "◆", "›", "▶", "▼", "−", "█▓░",
-    "╵"
+    "╵", "↑"
 )  # fmt: skip
 ASCII = Glyphs(
     "ascii", "x", "X", "+", "d", "D", "-", ">", "x", ">", "*", "-", "=", ">", "-", "_.:-=+*#", "||", "-",
     "v", "^", ">", "*", ">", "|>", "V", "-", "#=-",
-    "|"
+    "|", "^"
 )  # fmt: skip
 """For terminals and fonts without these glyphs."""
 

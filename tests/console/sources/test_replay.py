@@ -158,9 +158,7 @@ async def test_a_live_recording_is_rewound_and_one_key_returns(told: Path) -> No
         async with app.run_test(size=(120, 40), notifications=True) as pilot:
             await until(lambda: "● live" in screen(app), pilot)
             await pilot.press("left_curly_bracket")
-            await until(
-                lambda: "REPLAY" in screen(app) and "from live" in screen(app) and "L live" in screen(app), pilot
-            )
+            await until(lambda: "REPLAY" in screen(app) and " −00:" in screen(app) and "L live" in screen(app), pilot)
             assert "● live" not in screen(app)
             await pilot.press("r")
             await until(lambda: "This is a replay" in screen(app), pilot)
@@ -217,16 +215,29 @@ def test_the_bar_fits_every_width(cells: int, glyphs: object, back: float | None
 
 
 async def test_the_seek_bar_shows_the_page_as_the_live_header_does(told: Path) -> None:
-    async with replaying(told, size=(120, 30)) as console:
+    async with replaying(told, size=(200, 30)) as console:
         await console.sees("REPLAY", "checkout.db › Overview")
         await console.press("2")
         await console.sees("checkout.db › Routes")
         await console.press("enter")
         await console.sees("checkout.db › Routes › Route of #")
         await console.press("escape")
-        await resize(console.pilot, 60, 24)
+        await resize(console.pilot, 100, 24)
         await console.sees("REPLAY", "› Routes")
         assert "checkout.db" not in console.screen().splitlines()[0]
+
+
+@pytest.mark.parametrize("size", [(40, 10), (60, 18), (80, 24), (120, 40)])
+async def test_the_seek_bar_says_the_health_of_the_whole_at_its_position(told: Path, size: tuple[int, int]) -> None:
+    async with replaying(told, size=size) as console:
+        await console.sees("REPLAY")
+        await console.app.seek(at(21))
+        await console.sees("14:00:21", "IMPAIRED")
+        line = console.screen().splitlines()[0]
+        assert "1 ■" in line or size[0] < 80
+        await console.app.seek(at(0.5))
+        await console.sees("14:00:00.5")
+        assert "IMPAIRED" not in console.screen().splitlines()[0]
 
 
 def test_a_tick_shows_the_most_severe_event_in_its_cell() -> None:

@@ -6,12 +6,14 @@ import re
 
 import pytest
 
-from fuseboard_console.text.glyphs import UNICODE, Condition
+from fuseboard_console.text.glyphs import ASCII, UNICODE, Condition, Glyphs
 from fuseboard_console.text.line import Line, line_width, text_of
 from fuseboard_console.views.adapters.engine_presence import Connection
 from fuseboard_console.views.frame.header import Counting, HeaderTotals, Heading, header_line
+from fuseboard_console.views.lists.chains import chain_views
 from fuseboard_engine.events import AdapterRemoved, Event
 from fuseboard_storage.board.board import Board
+from fuseboard_storage.board.workflow_runs import WorkflowRow
 from support.console_story import added, answered, at, attempt, entries, fold, route, started
 
 LIVE = Connection("live", 0.4)
@@ -32,22 +34,62 @@ class TestHeader:
         line = shown(160)
         assert line.startswith(" fuseboard  checkout.db   ")
         assert line.endswith(
-            "   ● live 0.4 s   18 adapters   2 ✖  3 ◌  4 ○  9 ●    12.0/s   95.0 % answered   14:00:05 "
+            "   IMPAIRED   ● live 0.4 s   18 adapters   2 ✖  3 ◌  4 ○  9 ●    12.0/s   95.0 % answered   14:00:05 "
         )
 
-    def test_header_parts_are_dropped_in_order_of_importance(self) -> None:
-        parts = {"adapters": "adapters", "rate": "/s", "share": "answered", "clock": "14:00:05", "counts": "2 ✖"}
+    def test_the_clock_leaves_first_and_words_are_shortened_before_figures_leave(self) -> None:
+        parts = {
+            "clock": "14:00:05", "name of the product": "fuseboard", "word of the share": "answered",
+            "adapters": "18 adapters", "age": "0.4 s", "word of the runs": "runs", "rate": "12.0/s", "calm": "9 ●",
+            "page": "› Overview", "runs": "✗ 2", "share": " %", "letters": "☠ 348 ↑", "breakers": "2 ✖",
+        }  # fmt: skip
         gone: list[str] = []
-        for cells in range(160, 20, -1):
-            gone += [name for name, text in parts.items() if text not in shown(cells) and name not in gone]
-            assert "live 0.4 s" in shown(cells) or cells < 40
-        assert gone == ["adapters", "rate", "share", "clock", "counts"]
+        totals = HeaderTotals(12.0, 0.95, letters=348, rising=True, failed_runs=2)
+        for cells in range(180, 29, -1):
+            line = shown(cells, totals=totals, where=("Overview",))
+            gone += [name for name, text in parts.items() if text not in line and name not in gone]
+            assert "live" in line
+            assert "IMPAIRED" in line
+        assert gone == list(parts)
+
+    @pytest.mark.parametrize("cells", [34, 40, 60, 80, 120, 160])
+    @pytest.mark.parametrize("glyphs", [UNICODE, ASCII], ids=["unicode", "ascii"])
+    @pytest.mark.parametrize(
+        ("changes", "word"),
+        [
+            ({"counts": {"closed": 9}, "totals": HeaderTotals(1.0, 1.0)}, "HEALTHY"),
+            ({"counts": {"closed": 9}, "totals": HeaderTotals(1.0, None, letters=9, failed_runs=1)}, "HEALTHY"),
+            ({"counts": {"closed": 8, "disabled": 1, "counting": 1}, "totals": HeaderTotals(1.0, 0.99)}, "HEALTHY"),
+            ({"counts": {"closed": 9}, "totals": HeaderTotals(1.0, 0.98)}, "IMPAIRED"),
+            ({"counts": {"closed": 9}, "totals": HeaderTotals(1.0, 1.0, letters=1, rising=True)}, "IMPAIRED"),
+            ({"counts": {"closed": 9, "open": 1}, "totals": HeaderTotals(1.0, 1.0)}, "IMPAIRED"),
+            ({"counts": {"closed": 9, "probing": 1}, "totals": HeaderTotals(1.0, 1.0)}, "IMPAIRED"),
+            ({"counts": {"closed": 9}, "connection": LIVE._replace(silent=("b@host:1",))}, "IMPAIRED"),
+            ({"totals": HeaderTotals(1.0, 0.5, chains_out=1)}, "CHAIN OUT"),
+            ({"connection": Connection("silent", 30.0, gone=True)}, "killed"),
+            ({"connection": Connection("ended")}, "ended"),
+            ({"connection": Connection("empty"), "unreadable": True}, "cannot be read"),
+        ],
+    )
+    def test_a_word_says_the_health_of_the_whole_at_every_width(
+        self, changes: dict[str, object], word: str, cells: int, glyphs: Glyphs
+    ) -> None:
+        heading = HEADING._replace(**changes, where=("Overview",))  # type: ignore[arg-type]
+        heading = heading if "totals" in changes else heading._replace(totals=HeaderTotals(1.0, 1.0))
+        line = text_of(header_line(heading, cells, glyphs))
+        assert word in line
+        assert [other for other in ("HEALTHY", "IMPAIRED", "CHAIN OUT") if other in line] in ([], [word])
+
+    def test_dead_letters_and_failed_runs_have_signs(self) -> None:
+        assert "☠ 348 ↑   ✗ 1 run " in shown(180, totals=HeaderTotals(12.0, 0.5, 348, True, 1))
+        assert "☠ 3   14:00:05" in shown(180, totals=HeaderTotals(12.0, 0.5, 3))
 
     def test_a_header_part_is_dropped_only_for_lack_of_room(self) -> None:
         left, right = shown(200).split("      ", 1)
-        needed = len(left) + 3 + len(f"   {right.strip()} ")
-        assert "18 adapters" in shown(needed)
-        assert "18 adapters" not in shown(needed - 1)
+        needed = len(left) + 2 + len(f"   {right.strip()}")  # one cell more for a chain that is out
+        assert "14:00:05" in shown(needed)
+        assert "14:00:05" not in shown(needed - 1)
+        assert "18 adapters" in shown(needed - 1)
 
     @pytest.mark.parametrize("cells", [99, 100])
     def test_on_a_narrow_screen_breakers_put_aside_are_not_counted(self, cells: int) -> None:
@@ -66,7 +108,7 @@ class TestHeader:
         assert style_of(header_line(heading, 160, UNICODE), "answered") == style
 
     def test_without_ended_tasks_the_share_is_a_dash_in_its_place(self) -> None:
-        assert "    – % answered   14:00:05 " in shown(160, totals=HeaderTotals(12.0, None))
+        assert "    – % answered   14:00:05 " in shown(170, totals=HeaderTotals(12.0, None))
 
     @pytest.mark.parametrize("cells", [60, 80, 100, 120, 160])
     def test_no_figure_moves_another_part_or_has_it_come_and_go(self, cells: int) -> None:
@@ -83,12 +125,14 @@ class TestHeader:
         states: list[dict[Condition, int]] = [
             {"closed": 9}, {"open": 1, "closed": 8}, {"open": 3, "probing": 3, "closed": 3}, {"open": 9},
         ]  # fmt: skip
-        parts = ("adapters", "/s", "answered", "14:00:05")
+        parts = ("adapters", "/s", "%", "answered", "14:00:05")
         assert len({tuple(part in shown(cells, counts=counts) for part in parts) for counts in states}) == 1
 
-    def test_at_80_columns_the_rate_is_shown_beside_a_page(self) -> None:
-        counts: dict[Condition, int] = {"open": 1, "probing": 1, "closed": 1}
-        assert "12.0/s" in shown(80, counts=counts, where=("Overview",))
+    def test_at_80_columns_the_share_is_shown_beside_a_page_whatever_else_is_wrong(self) -> None:
+        totals = HeaderTotals(12.0, 0.0, 348, True, 2, 1)
+        line = shown(80, totals=totals, where=("Overview",))
+        assert line.startswith(" checkout.db › Overview ")
+        assert line.endswith("   CHAIN OUT   ● live   2 ✖    0.0 %   ☠ 348 ↑   ✗ 2 ")
 
     @pytest.mark.parametrize("state", ["silent", "ended", "empty"])
     def test_the_traffic_of_an_engine_that_is_not_live_is_not_shown(self, state: str) -> None:
@@ -116,7 +160,7 @@ class TestHeader:
         assert line.count("a") - line.replace("a" * 5, "").count("a") <= 20
 
     def test_on_the_narrowest_screen_the_connection_stays(self) -> None:
-        assert shown(35).strip().endswith("● live 0.4 s")
+        assert shown(35).strip().endswith("IMPAIRED   ● live")
         assert shown(35).startswith(" checkout.db ")
 
     def test_a_file_that_cannot_be_read_is_said_unless_it_was_read_before(self) -> None:
@@ -133,7 +177,7 @@ class TestHeader:
         for cells in (30, 40, 80, 120):
             line = shown(cells, file="x" * 150)
             assert "xxx…" in line
-            assert "live 0.4 s" in line or cells < 40
+            assert "live" in line
 
 
 def counted(board: Board, seconds: float) -> HeaderTotals:
@@ -195,3 +239,26 @@ class TestTotals:
         rates = [counting.totals(board, at(20 + n)).rate for n in range(4)]
         assert rates[2] == 25.0  # the window from 10 to 20, although it is 22 by now
         assert counting.totals(board, at(25)).rate == 25.0
+
+    def test_dead_letters_that_nothing_became_of_are_counted(self) -> None:
+        failed = route(10, attempt("a", "failed", 0.0), success=False, dead_letter="1")
+        board = fold([started(), added("a"), failed])
+        board.dead_letters = {"pending": 3, "retrying": 1, "exhausted": 2, "succeeded": 4, "archived": 5}
+        assert [counted(board, second).rising for second in (10, 11, 70, 71)] == [False, True, True, False]
+        assert counted(board, 11).letters == 6
+        board.dead_letters = {"pending": -3}
+        assert counted(board, 12).letters == 0
+
+    def test_runs_that_failed_in_the_last_day_are_counted(self) -> None:
+        board = fold([started(), added("a")])
+        for number, state in enumerate(("failed", "killed", "running", "done", "degraded", "interrupted")):
+            board.workflows[f"r{number}"] = WorkflowRow(1, f"r{number}", "w", "", at(0), at(5), state)
+        assert [counted(board, second).failed_runs for second in (6, 86_405, 86_406)] == [2, 2, 0]
+
+    def test_chains_that_answer_no_task_are_counted_as_the_list_of_chains_does(self) -> None:
+        refused = [route(second, attempt("a", "failed", 0.0), success=False) for second in (10, 10.1, 10.2)]
+        board = fold([started(), added("a"), answered("a", 5), *refused], alive=90)
+        for second in range(6, 90):
+            out = sum(view.condition == "out" for view in chain_views(board, at(second)))
+            assert counted(board, second).chains_out == out
+        assert [counted(board, second).chains_out for second in (10, 16, 69, 90)] == [0, 1, 1, 0]

@@ -6,19 +6,29 @@ import time
 from collections.abc import Callable
 from typing import Final, NamedTuple
 
-from fuseboard_console.text.formatting import SECOND, clock, percent, plural, rate
+from fuseboard_console.text.formatting import SECOND, clock, number, percent, plural, rate
 from fuseboard_console.text.glyphs import Condition, Glyphs
 from fuseboard_console.text.line import Line, Span, fit_line, line_width
 from fuseboard_console.text.safe_text import safe_text
 from fuseboard_console.text.width import cut, width
-from fuseboard_console.views.adapters.adapter_view import RATE_SECONDS
+from fuseboard_console.views.adapters.adapter_view import RATE_SECONDS, SHARE_SECONDS
 from fuseboard_console.views.adapters.engine_presence import Connection, header_text
 from fuseboard_console.views.adapters.state_counts import counts_line
+from fuseboard_console.views.lists.chains import chains_out
 from fuseboard_storage.board.board import AdapterRow, Board
 
 BUDGET: Final = 0.003
 """Seconds that may be spent at a time on counting over all adapters."""
 _GROUPS: Final = 3  # conditions that there is always room to count
+_UNFINISHED: Final = ("pending", "retrying", "exhausted")
+_FAILED: Final = ("failed", "killed")
+_RECENT: Final = 24 * 3600 * SECOND
+_TROUBLE: Final[tuple[Condition, ...]] = ("open", "held", "down", "ready", "probing", "silent")
+_CALM: Final = 0.99  # share of answered tasks from which the whole is healthy
+_NAME: Final = 24  # cells of the file's name that stay while there are figures
+_PATH: Final = 15  # cells of the path to the page that stay while there are figures
+_LEAST_NAME: Final = 8  # cells of the file's name that stay in any case
+_LEAST_PATH: Final = 6  # cells from which the path to the page says something
 
 
 class HeaderTotals(NamedTuple):
@@ -29,6 +39,14 @@ class HeaderTotals(NamedTuple):
 
     rate: float
     answered: float | None
+    letters: int = 0
+    """Dead letters that were neither done nor archived nor discarded."""
+    rising: bool = False
+    """Whether there was a new dead letter in the last minute."""
+    failed_runs: int = 0
+    """Workflow runs that failed or were killed in the last 24 hours and were not resumed since."""
+    chains_out: int = 0
+    """Chains that answer no task."""
 
 
 class Counting:
@@ -75,14 +93,26 @@ class Counting:
         self._sums = calls, since
         if not rows:
             seconds = max(1.0, (last - max(first, since)) / SECOND)  # the window fills in the first seconds
-            self._totals = HeaderTotals(calls / seconds, _answered(self._of[0], first, last))
+            self._totals = _totals(self._of[0], calls / seconds, first, last)
 
 
-def _answered(board: Board | None, first: int, last: int) -> float | None:
-    chains = board.chain_rows.values() if board is not None else ()
-    ended = [second for chain in chains for second in chain.between(first, last)]
+def _totals(board: Board | None, rate: float, first: int, last: int) -> HeaderTotals:
+    if board is None:
+        return HeaderTotals(rate, None)
+    ended = [second for chain in board.chain_rows.values() for second in chain.between(first, last)]
     routed = sum(one.routed for one in ended)
-    return min(1.0, max(0.0, sum(one.answered for one in ended) / routed)) if routed > 0 else None
+    letters = max(0, sum(board.dead_letters.get(status, 0) for status in _UNFINISHED))
+    minute = last - SHARE_SECONDS * SECOND
+    runs = board.workflows.values()
+    return HeaderTotals(
+        rate,
+        min(1.0, max(0.0, sum(one.answered for one in ended) / routed)) if routed > 0 else None,
+        letters,
+        letters > 0
+        and any(one.letters > 0 for chain in board.chain_rows.values() for one in chain.between(minute, last)),
+        sum(run.state in _FAILED and run.changed_at >= last - _RECENT for run in runs),
+        chains_out(board, last),
+    )
 
 
 class Heading(NamedTuple):
@@ -102,70 +132,155 @@ class Heading(NamedTuple):
 
 
 class _Part(NamedTuple):
-    """A part of the header: the lowest rank stays longest. `reserved` are cells that it may need later."""
+    """A part of the header, in full and in shorter forms. `reserved` are the cells that each form may need later."""
 
-    rank: int
-    line: Line
-    reserved: int = 0
+    forms: tuple[Line, ...]
+    reserved: tuple[int, ...] = ()
 
-    @property
-    def cells(self) -> int:
-        return 3 + max(self.reserved, line_width(self.line))
+    def cells(self, form: int | None) -> int:
+        if form is None:
+            return 0
+        line = self.forms[form]
+        reserved = self.reserved[form] if form < len(self.reserved) else 0
+        return 3 + max(reserved, line_width(line)) if line else 0
+
+    def padded(self, form: int) -> Line:
+        """Return a form after a gap, in the cells that it may need."""
+        line = self.forms[form]
+        return (Span("  "), *line, Span(" " * (self.cells(form) - 3 - line_width(line)))) if line else ()
+
+
+_BRAND: Final = (Span(" fuseboard ", "brand"), Span(" "))
+_NONE: Final = _Part(((), ()))
+_CONCESSIONS: Final = (
+    ("clock", None), ("brand", None), ("share", 1), ("where", 1), ("adapters", None), ("state", 1), ("runs", 1),
+    ("rate", None), ("counts", 1), ("where", None), ("runs", None), ("share", None), ("letters", None),
+    ("counts", None),
+)  # fmt: skip
+"""What the header gives up in turn when room is short: a part as a whole, or its longer form for a shorter one.
+
+`where` are the file and the path to the page: of these as much stays as there is room for.
+"""
 
 
 def header_line(heading: Heading, cells: int, glyphs: Glyphs) -> Line:
-    """Return the header in exactly `cells`. The least important parts leave first.
+    """Return the header in exactly `cells`. The clock leaves first, and words are shortened before figures leave.
 
     Figures take as many cells whatever they are, and which parts are shown does not depend on them.
     """
-    adapters = sum(heading.counts.values())
-    state, state_style = _connection(heading, glyphs)
-    put_aside = ("watch", "disabled") if cells < 100 else ()
-    counts = counts_line({s: n for s, n in heading.counts.items() if s not in put_aside}, glyphs)
-    ok = heading.totals.answered
-    ok_style = "muted" if ok is None else "text" if ok >= 0.99 else "warn" if ok >= 0.9 else "bad"
-    live = heading.connection.state == "live"
-    parts = [
-        _Part(0, (Span(state, state_style),)),
-        _Part(5, (Span(plural(adapters, "adapter"), "muted"),) if adapters else ()),
-        _Part(1, counts, _GROUPS * (len(f"{adapters:,}") + 2) + 2 * (_GROUPS - 1) if counts else 0),
-        _Part(4, (Span(f"{rate(heading.totals.rate):>5}/s", "text"),) if adapters and live else ()),
-        _Part(3, (Span(f"{percent(ok):>4} % answered", ok_style),) if adapters and live else ()),
-        _Part(2, (Span(clock(heading.now), "muted"),)),
-    ]
+    parts = _parts(heading, cells, glyphs)
     crumb = cut("".join(f" {glyphs.separator} {part}" for part in heading.where), max(0, cells // 3))
-    whole, cells = cells, cells - width(crumb)
-    left: Line = (Span(" fuseboard ", "brand"), Span(" "), Span(safe_text(heading.file, 200), "strong"))
-    if cells < 100 and line_width(left) + 4 + sum(part.cells for part in parts if part.line) > cells:
-        left = (Span(" "), left[2])
-    parts, taken = _fitting(parts, cells - line_width(left) - 4)
-    room = max(8, cells - taken - 4)
-    if line_width(left) > room:
-        before = line_width(left[:-1])
-        left = (*left[:-1], Span(cut(left[-1].text, room - before), "strong"))
+    file = safe_text(heading.file, 200)
+    whole, least = width(file) + width(crumb), min(width(file), _LEAST_NAME)
+    forms: dict[str, int | None] = dict.fromkeys(parts, 0)
+    brand, path, taken = _BRAND, whole, 1 + sum(part.cells(0) for part in parts.values())
+    for concession, form in _CONCESSIONS:
+        if line_width(brand) + path + taken <= cells:
+            break
+        if concession == "brand":
+            brand = (Span(" "),)
+        elif concession == "where":
+            path = least if form is None else min(width(file), _NAME) + min(width(crumb), _PATH)
+        else:
+            part = parts[concession]
+            taken += part.cells(form) - part.cells(forms[concession])
+            forms[concession] = form
+    room = max(0, cells - line_width(brand) - taken)
+    file = cut(file, max(least, room - min(width(crumb), _PATH)))
+    crumb = cut(crumb, max(0, room - width(file)))
+    if width(crumb) < _LEAST_PATH:
+        crumb = ""
     right: list[Span] = []
-    for part in parts:
-        right.extend((Span("   "), *part.line))
+    for name, part in parts.items():
+        form = forms[name]
+        if form is not None and part.forms[form]:
+            right.extend((Span("   "), *part.forms[form]))
     right.append(Span(" "))
+    left = (*brand, Span(file, "strong"), Span(crumb, "strong"))
     pad = cells - line_width(left) - line_width(right)
-    return fit_line((*left, Span(crumb, "strong"), Span(" " * max(0, pad)), *right), whole)
+    return fit_line((*left, Span(" " * max(0, pad)), *right), cells)
 
 
-def _fitting(parts: list[_Part], cells: int) -> tuple[list[_Part], int]:
-    """Return the parts that fit `cells`, the most important in any case, and the cells that they take."""
-    kept: set[int] = set()
-    taken = 0
-    for part in sorted(part for part in parts if part.line):
-        if not kept or taken + part.cells <= cells:
-            kept.add(part.rank)
-            taken += part.cells
-    return [part for part in parts if part.rank in kept], taken
+_SUMMARIES: Final = (
+    {"health": 0, "counts": 0, "share": 0, "letters": 0, "runs": 0},
+    {"health": 0, "counts": 0, "share": 1, "letters": 0, "runs": 1},
+    {"health": 0, "counts": 1, "share": 1, "letters": 0, "runs": 1},
+    {"health": 0, "counts": 1, "share": 1, "letters": 0},
+    {"health": 0, "counts": 1, "share": 1},
+    {"health": 0, "counts": 1},
+    {"health": 0},
+)
 
 
-def _connection(heading: Heading, glyphs: Glyphs) -> tuple[str, str]:
+def summary_lines(heading: Heading, cells: int, glyphs: Glyphs) -> tuple[Line, ...]:
+    """Return the state of the whole in ever fewer cells, for the bar of a replay; the last is a word.
+
+    Each takes as many cells whatever its figures are.
+    """
+    parts = _parts(heading, cells, glyphs)
+    if heading.connection.state != "live" and heading.counts:
+        parts["health"] = parts["state"]
+    return tuple(
+        tuple(span for name, form in forms.items() for span in parts[name].padded(form)) for forms in _SUMMARIES
+    )
+
+
+def _parts(heading: Heading, cells: int, glyphs: Glyphs) -> dict[str, _Part]:
+    """Return the parts of the header from left to right."""
+    totals, live = heading.totals, heading.connection.state == "live"
+    adapters = sum(heading.counts.values())
+    state, short, state_style = _connection(heading, glyphs)
+    put_aside = ("watch", "disabled") if cells < 100 else ()
+    shown = {condition: count for condition, count in heading.counts.items() if condition not in put_aside}
+    trouble = {condition: count for condition, count in shown.items() if condition in _TROUBLE}
+    counts = counts_line(shown, glyphs)
+    figure = len(f"{adapters:,}") + 2
+    letters = f"{glyphs.dead} {number(totals.letters)}" + (f" {glyphs.rising}" if totals.rising else "")
+    runs = f"{glyphs.failed} {plural(totals.failed_runs, 'run')}"
+    parts = dict.fromkeys(_ORDER, _NONE) | {
+        "state": _Part(((Span(state, state_style),), (Span(short, state_style),))),
+        "counts": _Part((counts, counts_line(trouble, glyphs)), (_GROUPS * figure + 2 * (_GROUPS - 1), figure)),
+        "clock": _Part(((Span(clock(heading.now), "muted"),),)),
+    }
+    if adapters:
+        parts["adapters"] = _Part(((Span(plural(adapters, "adapter"), "muted"),),))
+    if totals.letters:
+        parts["letters"] = _Part(((Span(letters, "bad" if totals.rising else "warn"),),), (len("☠ 99.9k ↑"),))
+    if totals.failed_runs:
+        parts["runs"] = _Part(((Span(runs, "bad"),), (Span(f"{glyphs.failed} {totals.failed_runs:,}", "bad"),)))
+    if adapters and live:
+        ok = totals.answered
+        style = "muted" if ok is None else "text" if ok >= _CALM else "warn" if ok >= 0.9 else "bad"
+        share = f"{percent(ok):>4} %"
+        parts["rate"] = _Part(((Span(f"{rate(totals.rate):>5}/s", "text"),),))
+        parts["share"] = _Part(((Span(f"{share} answered", style),), (Span(share, style),)))
+    if adapters and live:
+        word, style = _health(heading)
+        parts["health"] = _Part(((Span(word, style),),), (len("CHAIN OUT"),))
+    return parts
+
+
+_ORDER: Final = ("health", "state", "adapters", "counts", "rate", "share", "letters", "runs", "clock")
+
+
+def _health(heading: Heading) -> tuple[str, str]:
+    """Return the health of the whole as a word, and its style."""
+    totals = heading.totals
+    if totals.chains_out:
+        return "CHAIN OUT", "bad"
+    impaired = any(heading.counts.get(condition, 0) for condition in _TROUBLE) or bool(heading.connection.silent)
+    if impaired or totals.rising or (totals.answered is not None and totals.answered < _CALM):
+        return "IMPAIRED", "warn"
+    return "HEALTHY", "ok-dim"
+
+
+def _connection(heading: Heading, glyphs: Glyphs) -> tuple[str, str, str]:
+    """Return the state of the connection, the same in fewer cells, and its style."""
     if heading.behind is not None:
-        return f" {glyphs.pause} PAUSED  {plural(heading.behind, 'event')} behind ", "banner-strong"
+        behind = plural(heading.behind, "event")
+        return f" {glyphs.pause} PAUSED  {behind} behind ", f" {glyphs.pause} PAUSED ", "banner-strong"
     if heading.unreadable and heading.connection.state == "empty":
-        return f"{glyphs.live} cannot be read", "bad"
+        return f"{glyphs.live} cannot be read", f"{glyphs.live} cannot be read", "bad"
     text, style = header_text(heading.connection)
-    return f"{glyphs.live} {text}", style
+    short = text if heading.connection.state == "empty" else text.split(" ", 1)[0]
+    return f"{glyphs.live} {text}", f"{glyphs.live} {short}", style

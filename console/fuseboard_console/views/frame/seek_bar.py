@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from fuseboard_console.text.formatting import SECOND
 from fuseboard_console.text.glyphs import APPEARANCES, Condition, Glyphs
@@ -16,14 +16,17 @@ from fuseboard_storage.recording.history import BreakerChange
 MIN_WIDTH = 12
 """Cells below which there is no bar."""
 FULL_WIDTH = 24
-"""Cells that the bar takes before what the foot says too."""
+"""Cells that the track takes before what the footer says too is shown."""
+FROM_LIVE: Final = " from live"
+"""The words after the time behind the present."""
 
 
 class SeekView(NamedTuple):
     """The content of the bar. Times are UTC microseconds. `back` is the seconds behind the present, or None in an old
     recording.
 
-    `where` is the file, the page, and the part of it, as safe texts.
+    `where` is the file, the page, and the part of it, as safe texts. `summary` is the state of the whole at that time
+    in ever fewer cells, the last one a word.
     """
 
     position: int
@@ -34,6 +37,7 @@ class SeekView(NamedTuple):
     back: float | None
     changes: Sequence[BreakerChange]
     where: tuple[str, ...] = ()
+    summary: tuple[Line, ...] = ((),)
 
 
 class SeekBar(NamedTuple):
@@ -55,18 +59,22 @@ def seek_bar(view: SeekView, cells: int, glyphs: Glyphs, keys: tuple[str, str, s
     day = Span(f" {moment:%Y-%m-%d}" if moment else "", "text")
     tenth = view.position // (SECOND // 10) % 10
     at = Span(f" {moment:%H:%M:%S}.{tenth}" if moment else "", "text")
-    back = "" if view.back is None else f"  {glyphs.minus}{_clock(view.back)} from live"
+    back = "" if view.back is None else f"  {glyphs.minus}{_clock(view.back)}{FROM_LIVE}"
     tail = Span(back, "text")
     step, change, live = keys
     help = Span(f"  {step} step  {change} state change" + ("" if view.back is None else f"  {live} live"), "text")
     file, crumb = _location(view, cells // 3, glyphs)
+    summaries = view.summary
+    behind = Span(tail.text.removesuffix(FROM_LIVE), "text")
     for least, left, right in (
-        (FULL_WIDTH, (word, file, crumb, day, at), (tail, help)),
-        (FULL_WIDTH, (word, file, crumb, day, at), (tail,)),
-        (MIN_WIDTH, (word, file, crumb, at), (tail,)),
-        (MIN_WIDTH, (word, crumb, at), (tail,)),
-        (MIN_WIDTH, (word, at), (tail,)),
-        (0, (word, at), ()),
+        (FULL_WIDTH, (word, file, crumb, day, at, *summaries[0]), (tail, help)),
+        (FULL_WIDTH, (word, file, crumb, day, at, *summaries[0]), (tail,)),
+        *((MIN_WIDTH, (word, file, crumb, day, at, *summary), (behind,)) for summary in summaries[:2]),
+        *((MIN_WIDTH, (word, crumb, day, at, *summary), (behind,)) for summary in summaries[1:3]),
+        *((MIN_WIDTH, (word, crumb, at, *summary), (behind,)) for summary in summaries[2:3]),
+        *((MIN_WIDTH, (word, at, *summary), (behind,)) for summary in summaries[1:]),
+        *((MIN_WIDTH, (word, at, *summary), ()) for summary in summaries[-3:]),
+        *((0, (word, at, *summary), ()) for summary in summaries[-3:]),
     ):
         room = cells - line_width(left) - line_width(right) - 3
         if room >= least:

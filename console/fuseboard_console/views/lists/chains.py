@@ -83,6 +83,29 @@ def chain_views(board: Board, now: int) -> list[ChainView]:
     return sorted(found, key=lambda view: (_CONDITIONS.index(view.condition), view.name.casefold(), view.key))
 
 
+def chains_out(board: Board, now: int) -> int:
+    """Return how many chains answer no task, without making their views."""
+    orders: dict[tuple[str, str], tuple[str, ...]] | None = None
+    adapters: dict[str, _Adapters] = {}
+    chains: dict[tuple[str, int], _Chain] = {}
+    out = 0
+    for row in board.chain_rows.values():
+        engine = adapters.get(row.engine)
+        if engine is None:
+            engine = adapters[row.engine] = _Adapters(board, row.engine, now)
+        seconds = _lately(row, engine.now)
+        if any(second.by for second in seconds):
+            continue
+        orders = _orders(board) if orders is None else orders
+        order = orders.get((row.engine, row.task_type)) or orders.get((row.engine, "")) or ()
+        chain = chains.get((row.engine, id(order)))
+        if chain is None:
+            chain = chains[row.engine, id(order)] = _Chain(order, engine)
+        routed, degraded = sum(second.routed for second in seconds), sum(second.degraded for second in seconds)
+        out += _condition(routed, 0, degraded, _share(0, routed), None, chain) == "out"
+    return out
+
+
 def _orders(board: Board) -> dict[tuple[str, str], tuple[str, ...]]:
     """Return the adapters of each chain by engine name and task type; the newest instance of a name decides."""
     found = {}
