@@ -26,6 +26,8 @@ class Still:
     """A feed without new events, and a mailbox that no engine reads."""
 
     trouble = ""
+    file_change = None
+    recording = None
 
     def __init__(self, board: Board) -> None:
         self.board = board

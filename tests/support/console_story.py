@@ -25,6 +25,7 @@ from fuseboard_engine.events import (
     StateChanged,
 )
 from fuseboard_storage.board.board import AdapterKey, Board, Entry
+from fuseboard_storage.recording.file_change import FileChange
 from fuseboard_storage.tables.commands import CommandStatus, Status
 from support.waiting import PATIENCE
 
@@ -229,6 +230,7 @@ class ListFeed:
     board: Board = field(default_factory=Board)
     taken: int = 0
     trouble: str = ""
+    file_change: FileChange | None = None
     recording: None = None
 
     async def advance(self) -> bool:

@@ -87,7 +87,8 @@ class FrameRenderer:
             self._shown = shown
             console.overview.choose(frame)
             self._update_connection(connection_of(frame.board, frame.now), frame.now // SECOND)
-            notice = banner(self.connection, console.feed.trouble, frame.board.restarted, frame.now)
+            feed, file = console.feed, console.sessions.current.file
+            notice = banner(self.connection, feed.trouble, frame.board.restarted, frame.now, feed.file_change, file)
             self.banner.set_class(bool(notice), "shown")
             self.banner.show(notice)
             self.render_header()

@@ -15,8 +15,9 @@ from fuseboard_console.views.adapters.engine_names import engine_names
 from fuseboard_console.views.adapters.engine_presence import connection_of
 from fuseboard_console.views.events.narrator import EventNarrator
 from fuseboard_console.views.events.text import adapters_of
-from fuseboard_console.views.frame.banner import banner
+from fuseboard_console.views.frame.banner import banner, file_change_line
 from fuseboard_console.views.lists.status import status_text
+from fuseboard_storage.recording.file_change import FileChange
 
 
 async def watch_plain(file: str, now: Callable[[], int]) -> None:
@@ -32,14 +33,19 @@ async def watch_plain(file: str, now: Callable[[], int]) -> None:
     name = safe_text(Path(file).name, 200)
     narrator = EventNarrator(None)
     before: tuple[object, ...] | None = None
+    changed: FileChange | None = None
     async with aclosing(follow(file)) as updates:
-        async for board, entries, trouble in updates:
+        async for board, entries, trouble, file_change in updates:
             connection = connection_of(board, now())
             state = connection.state, connection.silent, connection.gone, trouble
             if before is None:
                 print_out(status_text(board, name, now(), colour=False))
                 print_out("")
                 before = (*state[:3], "")
+            if file_change is not None and file_change != changed:
+                told = text_of(file_change_line(file_change, name)).strip()
+                print_out(f"{clock(file_change.at)}  {told}")
+            changed = file_change
             engines = engine_names(board)
             for entry in entries:
                 if line := narrator.narrate(entry.event, engines.of(entry.instance, adapters_of(entry.event))):

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
     from fuseboard_console.views.adapters.engine_names import EngineNames
     from fuseboard_storage.board.board import Entry
+    from fuseboard_storage.recording.file_change import FileChange
 
 SUMMARY = "print recorded events, and follow new ones"
 DESCRIPTION = """Print the newest events of a recording, one a line, the latest last: every state change, failure, route
@@ -110,7 +111,10 @@ async def _follow(args: Namespace) -> None:
     from fuseboard_console.cli.command_results import recorded_engine_names
     from fuseboard_console.cli.output import complain, flush_out
     from fuseboard_console.sources.follow import follow
+    from fuseboard_console.text.line import text_of
+    from fuseboard_console.text.safe_text import safe_text
     from fuseboard_console.views.adapters.engine_names import NO_ENGINES, engine_names
+    from fuseboard_console.views.frame.banner import file_change_line
     from fuseboard_storage.recording.recording import Recording
 
     async with aclosing(follow(args.file)) as updates:
@@ -122,12 +126,16 @@ async def _follow(args: Namespace) -> None:
         _print(found, args, engines)
         flush_out()
         last, reported = found[-1].seq if found else 0, ""
-        async for current, entries, trouble in updates:
+        changed: FileChange | None = None
+        async for current, entries, trouble, file_change in updates:
             if current is not board:  # the file was replaced by another
                 board, last = current, 0
             if trouble and trouble != reported:
                 complain(trouble)
             reported = trouble
+            if file_change is not None and file_change != changed:
+                complain(text_of(file_change_line(file_change, safe_text(Path(args.file).name, 200))).strip())
+            changed = file_change
             new = (entry for entry in entries if entry.seq > last and _matches(entry, args))
             _print(new, args, engine_names(current))
             flush_out()

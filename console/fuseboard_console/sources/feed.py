@@ -8,6 +8,7 @@ from typing import Any, Protocol
 
 from fuseboard_storage.board.board import AdapterKey, Board
 from fuseboard_storage.errors import RecordingError
+from fuseboard_storage.recording.file_change import FileChange
 from fuseboard_storage.recording.recording import Recording
 from fuseboard_storage.tables.commands import CommandStatus
 
@@ -31,6 +32,11 @@ class Feed(Protocol):
     @property
     def trouble(self) -> str:
         """Why the feed cannot be read now, as a sentence of safe text; empty if it can."""
+        ...
+
+    @property
+    def file_change(self) -> FileChange | None:
+        """What happened to the file that was followed before; None while the first one is followed."""
         ...
 
     async def advance(self) -> bool:

@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 from fuseboard_console.text.safe_text import safe_text
 from fuseboard_storage.board.board import Board, Entry
+from fuseboard_storage.recording.file_change import FileChange
 from fuseboard_storage.recording.tail import ConnectionState, Tail
 from fuseboard_storage.tables.events import readable
 
@@ -20,11 +21,13 @@ class RecordingUpdate(NamedTuple):
 
     The Board is a new object after the file was replaced. `trouble` says why the recording cannot be read now, as a
     sentence of safe text; empty if it can.
+    `file_change` is what happened to the file that was followed before.
     """
 
     board: Board
     entries: list[Entry]
     trouble: str
+    file_change: FileChange | None = None
 
 
 async def follow(file: str) -> AsyncGenerator[RecordingUpdate, None]:
@@ -45,7 +48,7 @@ async def follow(file: str) -> AsyncGenerator[RecordingUpdate, None]:
         await tail.read_first()
         tail.on_entries = take
         while True:
-            yield RecordingUpdate(tail.board, entries.copy(), trouble_of(tail))
+            yield RecordingUpdate(tail.board, entries.copy(), trouble_of(tail), tail.file_change)
             entries.clear()
             await asyncio.sleep(POLL)
             await tail.advance()

@@ -8,6 +8,7 @@ from typing import Any
 from fuseboard_console.sources.follow import trouble_of
 from fuseboard_storage.board.board import AdapterKey, Board
 from fuseboard_storage.errors import RecordingError
+from fuseboard_storage.recording.file_change import FileChange
 from fuseboard_storage.recording.recording import Recording
 from fuseboard_storage.recording.tail import Tail
 from fuseboard_storage.tables.commands import CommandStatus
@@ -34,6 +35,11 @@ class LiveRecording:
     def trouble(self) -> str:
         """Why the file cannot be read now, as a sentence; empty if it can."""
         return trouble_of(self._tail)
+
+    @property
+    def file_change(self) -> FileChange | None:
+        """What happened to the file that was followed before; None while the first one is followed."""
+        return self._tail.file_change
 
     async def advance(self) -> bool:
         """Apply new events to the Board; return whether there were any."""

@@ -124,6 +124,10 @@ class Replay:
         """Why the recording cannot be read now, as a sentence of safe text; empty if it can."""
         return self._trouble
 
+    @property
+    def file_change(self) -> None:
+        """A replay stays with the file that it opened."""
+
     async def advance(self) -> bool:
         """Play on, unless a move is running; return whether there is something new to show."""
         if not self._lock.locked():

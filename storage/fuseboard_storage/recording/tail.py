@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import enum
 import os
@@ -15,6 +16,7 @@ from fuseboard_engine.runtime.clock import wall_clock
 from fuseboard_storage.board.board import Board, Entry
 from fuseboard_storage.board.presence import presence
 from fuseboard_storage.errors import RecordingError
+from fuseboard_storage.recording.file_change import FileChange, find_change
 from fuseboard_storage.recording.recording import SLICE, Recording
 from fuseboard_storage.sqlite import schema
 from fuseboard_storage.tables.instances import mark_dead
@@ -54,11 +56,14 @@ class Tail:
         """Why the last `advance` could not read the file; None if it could."""
         self.recording: Recording | None = None
         """The open recording, for queries and commands. None while the file is missing or is not a recording."""
+        self.file_change: FileChange | None = None
+        """What happened to the file that was followed before; None while the first one is followed."""
         self.on_entries: Callable[[Sequence[Entry]], object] | None = None
         """Called with the entries that are applied, in order. While set, no entry is skipped by loading a keyframe."""
         self._now = now
         self._stack = contextlib.AsyncExitStack()
         self._identity: tuple[int, int] | None = None
+        self._left: tuple[int, int] | None = None  # the file of `file_change`
         self._behind = 0
         self._due = True  # whether the Board may lack entries
         self._advanced_at = time.monotonic()
@@ -125,6 +130,7 @@ class Tail:
         identity = schema.identity_of(self.path)
         changed = identity is not None and identity != self._identity
         if identity != self._identity:
+            await self._note_change(identity)
             await self._stack.aclose()
             self.recording = self._identity = None  # stays None if opening fails, so that the next call tries again
             if identity is not None:
@@ -152,6 +158,14 @@ class Tail:
         self._due, self._behind = False, 0
         self._advanced_at = time.monotonic()
         return changed
+
+    async def _note_change(self, identity: tuple[int, int] | None) -> None:
+        """Find out what happened to the file that is open, before it is closed."""
+        if self._identity is not None:
+            self._left = self._identity
+            self.file_change = await asyncio.to_thread(find_change, self.path, self._identity, self._now())
+        elif identity == self._left:
+            self._left = self.file_change = None  # it is back
 
     async def _open(self) -> None:
         identity = schema.identity_of(self.path)

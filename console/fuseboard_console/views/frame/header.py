@@ -150,7 +150,7 @@ class _Part(NamedTuple):
         return (Span("  "), *line, Span(" " * (self.cells(form) - 3 - line_width(line)))) if line else ()
 
 
-_BRAND: Final = (Span(" fuseboard ", "brand"), Span(" "))
+_BRAND: Final[Line] = (Span(" fuseboard ", "brand"), Span(" "))
 _NONE: Final = _Part(((), ()))
 _CONCESSIONS: Final = (
     ("clock", None), ("brand", None), ("share", 1), ("where", 1), ("adapters", None), ("state", 1), ("runs", 1),
@@ -173,7 +173,8 @@ def header_line(heading: Heading, cells: int, glyphs: Glyphs) -> Line:
     file = safe_text(heading.file, 200)
     whole, least = width(file) + width(crumb), min(width(file), _LEAST_NAME)
     forms: dict[str, int | None] = dict.fromkeys(parts, 0)
-    brand, path, taken = _BRAND, whole, 1 + sum(part.cells(0) for part in parts.values())
+    brand: Line = _BRAND
+    path, taken = whole, 1 + sum(part.cells(0) for part in parts.values())
     for concession, form in _CONCESSIONS:
         if line_width(brand) + path + taken <= cells:
             break
