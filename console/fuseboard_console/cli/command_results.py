@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
+from typing import Any
 
 from fuseboard_console.cli.interrupts import interrupts_set, remark_on_interrupt
 from fuseboard_console.cli.output import complain, print_out
 from fuseboard_console.operator.identity import actor
-from fuseboard_console.operator.messages import not_taken_message, outcome_text
+from fuseboard_console.operator.messages import no_engine_message, not_taken_message, outcome_text
 from fuseboard_console.views.adapters.engine_names import NO_ENGINES, EngineNames, engine_names, with_recorded
 from fuseboard_console.views.adapters.engine_presence import connection_to
 from fuseboard_engine.dead_letters.operator_retry import CONTINUES
 from fuseboard_engine.runtime.clock import wall_clock
-from fuseboard_storage.board.board import Board
+from fuseboard_storage.board.board import AdapterRow, Board
 from fuseboard_storage.recording.recording import Recording
 
 
@@ -81,6 +83,52 @@ async def retry_or_stop(
 
 def _stop_hint(file: str) -> str:
     return f"A retry may be in progress: `fuseboard dlq {file} stop` stops it."
+
+
+async def ask_engines(
+    recording: Recording,
+    board: Board,
+    rows: Sequence[AdapterRow],
+    verb: str,
+    adapter: str,
+    wait: float,
+    file: str,
+    args: dict[str, Any] | None = None,
+) -> bool:
+    """Send a command to every running engine of some adapters, print the outcomes, and return whether all did it.
+
+    Args:
+        recording: The recording in whose mailbox the commands are put.
+        board: The recording's Board.
+        rows: The adapters.
+        verb: The verb of the command.
+        adapter: The adapter it concerns; empty for all.
+        wait: Seconds in which an engine has to take the command.
+        file: The recording's name, as safe text.
+        args: The verb's own arguments.
+    """
+    operator, engines = actor(), engine_names(board)
+    connections = {target: connection_to(board, target, wall_clock()) for target in running_instances(board, rows)}
+    commands = {
+        await recording.ask(verb, adapter, instance=target, actor=operator, args=args, expires_in=wait): target
+        for target, connection in connections.items()
+        if not connection.over
+    }
+    done = len(commands) == len(connections)
+    for target, connection in connections.items():
+        if connection.over:
+            complain(no_engine_message(connection, file, engines.command(target, "")))
+    for command, target in commands.items():
+        done = await report_outcome(recording, board, command, target, file) and done
+    return done
+
+
+def running_instances(board: Board, rows: Sequence[AdapterRow]) -> list[int]:
+    """Return the instances of these rows that have not ended; if all have ended, return all of them."""
+    every = sorted({row.key.instance for row in rows})
+    engines = board.instances
+    running = [id for id in every if id in engines and engines[id].ended_at is None and not engines[id].gone]
+    return running or every
 
 
 async def report_outcome(recording: Recording, board: Board, command: int, instance: int, file: str) -> bool:

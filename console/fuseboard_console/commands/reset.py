@@ -4,14 +4,9 @@ from __future__ import annotations
 
 from argparse import ArgumentParser, Namespace
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from fuseboard_console.cli import exit_codes
 from fuseboard_console.cli.arguments import add_wait
-from fuseboard_engine.runtime.clock import wall_clock
-
-if TYPE_CHECKING:
-    from fuseboard_storage.board.board import AdapterRow, Board
 
 SUMMARY = "close the breaker of one adapter, or of all that refuse calls"
 DESCRIPTION = """Ask the engine that writes to FILE to close the breaker of ADAPTER, so that the next call goes through.
@@ -52,15 +47,11 @@ def run(args: Namespace) -> int:
 
 
 async def _reset(file: str, adapter: str | None, wait: float) -> int:
-    from fuseboard_console.cli.command_results import board_now, report_outcome
+    from fuseboard_console.cli.command_results import ask_engines, board_now
     from fuseboard_console.cli.output import complain, print_out
-    from fuseboard_console.operator.identity import actor
-    from fuseboard_console.operator.messages import no_engine_message
     from fuseboard_console.operator.prompts import refusing_adapters
     from fuseboard_console.text.safe_text import safe_text
     from fuseboard_console.text.suggestions import rows_named, unknown_adapter
-    from fuseboard_console.views.adapters.engine_names import engine_names
-    from fuseboard_console.views.adapters.engine_presence import connection_to
     from fuseboard_storage.recording.recording import Recording
 
     name = safe_text(Path(file).name, 200)
@@ -78,26 +69,5 @@ async def _reset(file: str, adapter: str | None, wait: float) -> int:
                 complain(*unknown_adapter(board, name, adapter))
                 return exit_codes.BAD_INPUT
             verb, adapter = "reset", rows[0].name
-        operator = actor()
-        connections = {target: connection_to(board, target, wall_clock()) for target in _running_instances(board, rows)}
-        commands = {
-            await recording.ask(verb, adapter or "", instance=target, actor=operator, expires_in=wait): target
-            for target, connection in connections.items()
-            if not connection.over
-        }
-        done = len(commands) == len(connections)
-        engines = engine_names(board)
-        for target, connection in connections.items():
-            if connection.over:
-                complain(no_engine_message(connection, name, engines.command(target, "")))
-        for command, target in commands.items():
-            done = await report_outcome(recording, board, command, target, name) and done
+        done = await ask_engines(recording, board, rows, verb, adapter or "", wait, name)
         return exit_codes.OK if done else exit_codes.NOT_DONE
-
-
-def _running_instances(board: Board, rows: list[AdapterRow]) -> list[int]:
-    """Return the instances of these rows that have not ended; if all have ended, return all of them."""
-    every = sorted({row.key.instance for row in rows})
-    engines = board.instances
-    running = [id for id in every if id in engines and engines[id].ended_at is None and not engines[id].gone]
-    return running or every

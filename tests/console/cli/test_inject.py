@@ -1,0 +1,98 @@
+"""`fuseboard inject` and `fuseboard heal`, against an engine in this process."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from fuseboard_console.cli.main import main
+from fuseboard_engine import Engine
+from fuseboard_engine.events import FaultEnded, FaultInjected
+from fuseboard_storage import record
+from fuseboard_storage.recording.recording import Recording
+
+
+async def cli(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, str, str]:
+    code = await asyncio.to_thread(main, list(arguments))
+    out, err = capsys.readouterr()
+    return code, out, err
+
+
+@pytest.fixture
+async def engine(tmp_path: Path) -> AsyncIterator[Engine]:
+    engine = Engine("shop", allow_faults=True)
+    engine.add_adapter("claude", lambda task: "an answer")
+    async with engine, record(engine, tmp_path / "staging.db"):
+        yield engine
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> str:
+    return str(tmp_path / "staging.db")
+
+
+async def test_a_fault_is_injected_recorded_shown_and_healed(
+    path: str, engine: Engine, capsys: pytest.CaptureFixture[str]
+) -> None:
+    options = ("--for", "5m", "--share", "0.5", "--value", "3", "--engine", "shop")
+    code, out, err = await cli(capsys, "inject", path, "claude", "slow", *options)
+    assert (code, out, err) == (0, "slow 3 in 50 % of the calls injected into claude for 300 s.\n", "")
+    assert [fault.fault for fault in engine.faults.active()] == ["slow"]
+    _, out, _ = await cli(capsys, "status", path)
+    assert "FAULT slow 3, 50 % of the calls, " in out
+    assert await cli(capsys, "heal", path, "claude") == (0, "the fault of claude ended.\n", "")
+    assert await cli(capsys, "heal", path, "claude") == (0, "claude has no injected fault.\n", "")
+    assert engine.faults.active() == ()
+    _, out, _ = await cli(capsys, "status", path)
+    assert "FAULT" not in out
+    async with Recording.open(path) as recording:
+        events: list[Any] = [entry.event async for entry in recording.events()]
+    assert [type(event) for event in events if isinstance(event, FaultInjected | FaultEnded)] == [
+        FaultInjected,
+        FaultEnded,
+    ]
+
+
+@pytest.mark.parametrize(
+    "arguments, text",
+    [
+        (("nope", "error", "--engine", "shop"), "nope"),
+        (
+            ("claude", "error", "--engine", "checkout"),
+            "The engine of claude is shop, not 'checkout'. Nothing was done.",
+        ),
+        (("claude", "error"), "Give the name of the engine with --engine"),
+        (("claude", "explode"), "explode"),
+        (("claude", "error", "--for", "2h"), "at most 60 minutes"),
+        (("claude", "error", "--for", "soon"), "soon"),
+        (("claude", "error", "--share", "0"), "not a share above 0"),
+    ],
+)
+async def test_what_is_wrong_is_refused_before_anything_happens(
+    arguments: tuple[str, ...], text: str, path: str, engine: Engine, capsys: pytest.CaptureFixture[str]
+) -> None:
+    code, out, err = await cli(capsys, "inject", path, *arguments)
+    assert (code, out) == (2, "")
+    assert text in err
+    assert engine.faults.active() == ()
+
+
+async def test_an_engine_that_takes_no_faults_refuses(
+    path: str, engine: Engine, capsys: pytest.CaptureFixture[str]
+) -> None:
+    engine.faults.allow(False)
+    code, out, err = await cli(capsys, "inject", path, "claude", "error", "--engine", "shop")
+    assert (code, out) == (1, "")
+    assert "this engine takes no faults; make it with allow_faults=True" in err
+
+
+async def test_a_number_out_of_range_is_refused_by_the_engine(
+    path: str, engine: Engine, capsys: pytest.CaptureFixture[str]
+) -> None:
+    code, _, err = await cli(capsys, "inject", path, "claude", "flaky", "--value", "7", "--engine", "shop")
+    assert code == 1
+    assert "rate (share of failing calls) cannot be 7" in err
