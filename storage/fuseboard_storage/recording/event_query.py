@@ -223,9 +223,9 @@ class EventQuery:
         """Return number and time of a few events of each range, among them its first and its last."""
         targets: set[int] = set()
         for numbers in ranges:
-            sql = f"""SELECT (SELECT min(seq) FROM {self._table.name} WHERE seq > ?1 AND seq < ?2),
-                (SELECT max(seq) FROM {self._table.name} WHERE seq > ?1 AND seq < ?2)"""
-            first, last = (await self._rows(sql, numbers))[0]
+            sql = f"""SELECT (SELECT min(seq) FROM {self._table.name} WHERE seq > ? AND seq < ?),
+                (SELECT max(seq) FROM {self._table.name} WHERE seq > ? AND seq < ?)"""
+            first, last = (await self._rows(sql, (*numbers, *numbers)))[0]
             if first is not None:
                 targets.update(range(first, last, max(1, (last - first) // _SAMPLES)))
                 targets.add(last)

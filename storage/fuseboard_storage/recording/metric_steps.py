@@ -95,7 +95,7 @@ async def adapter_metrics(
     end = _END if until is None else microseconds(until)
     version = await query("PRAGMA user_version", ())
     columns = OLDER_COLUMNS if version and version[0][0] < FIRST_ITEM_SINCE else COLUMNS
-    only = "" if adapter is None else " AND adapter = ?3"
+    only = "" if adapter is None else " AND adapter = ?"
     if instances:
         only += f" AND instance IN ({', '.join(f'{id_:d}' for id_ in instances)})"
     values = (first, end) if adapter is None else (first, end, stored_name(adapter))
@@ -105,7 +105,7 @@ async def adapter_metrics(
     lengths = [max(resolution * SECOND, round((step or 0) * SECOND)) for resolution in reversed(RESOLUTIONS)]
     for resolution, length in zip(reversed(RESOLUTIONS), lengths, strict=True):
         sql = f"""SELECT {columns} FROM metrics
-            WHERE resolution = {resolution} AND at >= ?1 AND at < ?2{only} ORDER BY at"""
+            WHERE resolution = {resolution} AND at >= ? AND at < ?{only} ORDER BY at"""
         for row in await query(sql, values):
             span = span_of(row)
             name = span.adapter

@@ -31,9 +31,9 @@ async def saved_runs(
     if not results:
         columns, node_columns = columns.replace(" input,", " 'null',"), node_columns.replace(" result,", " 'null',")
     sql = f"""SELECT {columns} FROM workflow_runs
-        WHERE (id = ?1 OR (?1 = '' AND (NOT ?2 OR state NOT IN ('done', 'degraded'))))
-        AND id NOT IN (SELECT value FROM json_each(?3)) ORDER BY changed_at DESC LIMIT ?4"""
-    found = await query(sql, (run, unfinished, _json(without), limit))
+        WHERE (id = ? OR (? = '' AND (NOT ? OR state NOT IN ('done', 'degraded'))))
+        AND id NOT IN (SELECT value FROM json_each(?)) ORDER BY changed_at DESC LIMIT ?"""
+    found = await query(sql, (run, run, unfinished, _json(without), limit))
     nodes: dict[str, list[tuple[Any, ...]]] = {row[0]: [] for row in found}
     sql = f"SELECT run, {node_columns} FROM workflow_nodes WHERE run IN (SELECT value FROM json_each(?))"
     for name, *values in await query(sql, (_json(nodes),)):
@@ -48,9 +48,9 @@ async def matching_ids(query: Query, text: str, limit: int) -> list[str]:
     if not text or not await query("SELECT 1 FROM sqlite_master WHERE name = 'workflow_runs'", ()):
         return []
     sql = """SELECT id FROM workflow_runs
-        WHERE substr(id, 1, length(?1)) = ?1 OR substr(id, -length(?1)) = ?1
-        ORDER BY id = ?1 DESC, changed_at DESC LIMIT ?2"""
-    found = [row[0] for row in await query(sql, (text, limit))]
+        WHERE substr(id, 1, length(?)) = ? OR substr(id, -length(?)) = ?
+        ORDER BY id = ? DESC, changed_at DESC LIMIT ?"""
+    found = [row[0] for row in await query(sql, (*[text] * 5, limit))]
     return found[:1] if text in found else found
 
 

@@ -76,9 +76,9 @@ def advance(connection: sqlite3.Connection, now: Moment) -> int:
 def _thin(connection: sqlite3.Connection, written: int) -> None:
     start, end = written - _FINE - 2 * _HOUR, written - _FINE
     connection.execute(
-        """DELETE FROM marks WHERE written > ?1 AND written < ?2 AND written NOT IN
-            (SELECT min(written) FROM marks WHERE written > ?1 - ?3 AND written < ?2 GROUP BY written / ?3)""",
-        (start, end, _HOUR),
+        """DELETE FROM marks WHERE written > ? AND written < ? AND written NOT IN
+            (SELECT min(written) FROM marks WHERE written > ? AND written < ? GROUP BY written / ?)""",
+        (start, end, start - _HOUR, end, _HOUR),
     )
 
 

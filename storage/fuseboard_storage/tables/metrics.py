@@ -29,9 +29,9 @@ _MOST: Final = 2**63 - 1
 # each. That takes a twentieth of the time of scanning all rows. An index that begins with the adapter is not faster,
 # and would make the recorder's writes five times as expensive.
 _MOMENTS: Final = f"""WITH RECURSIVE moments(length, start) AS (
-    SELECT value, (SELECT min(at) FROM metrics WHERE resolution = value AND at >= ?1 AND at < ?2)
+    SELECT value, (SELECT min(at) FROM metrics WHERE resolution = value AND at >= ? AND at < ?)
         FROM json_each('{list(RESOLUTIONS)}')
-    UNION ALL SELECT length, (SELECT min(at) FROM metrics WHERE resolution = length AND at > start AND at < ?2)
+    UNION ALL SELECT length, (SELECT min(at) FROM metrics WHERE resolution = length AND at > start AND at < ?)
         FROM moments WHERE start IS NOT NULL)"""
 
 
@@ -54,19 +54,19 @@ async def read(
     if adapter is None:
         # The primary key begins with the resolution, so naming each of them allows a range scan.
         sql = f"""SELECT {columns} FROM metrics WHERE resolution IN ({", ".join(map(str, RESOLUTIONS))})
-            AND at >= ?1 AND at < ?2 {of_them if instances else ""} ORDER BY at"""
+            AND at >= ? AND at < ? {of_them if instances else ""} ORDER BY at"""
         return [span_of(row) for row in await query(sql, (since, until))]
     sql = f"""{_MOMENTS} SELECT {columns} FROM moments CROSS JOIN metrics
-        ON resolution = length AND at = start AND adapter = ?3
+        ON resolution = length AND at = start AND adapter = ?
         {of_them if instances else "AND instance IN (SELECT id FROM instances)"} WHERE start IS NOT NULL ORDER BY at"""
-    return [span_of(row) for row in await query(sql, (since, until, adapter))]
+    return [span_of(row) for row in await query(sql, (since, until, until, adapter))]
 
 
 _CHUNK: Final = 1_000  # rows per statement at most
 _WIDTH: Final = 2 + len(COLUMNS.split(","))
 
 _STORED: Final = f"""SELECT json_group_array(json_array({COLUMNS})) FROM metrics
-    WHERE resolution = ?1 AND at = ?2 AND instance = ?3 AND adapter IN (SELECT value FROM json_each(?4))"""
+    WHERE resolution = ? AND at = ? AND instance = ? AND adapter IN (SELECT value FROM json_each(?))"""
 
 
 def add(connection: sqlite3.Connection, instance: int, spans: Spans, resolution: int = 1) -> None:

@@ -9,17 +9,16 @@ from typing import Any
 
 import pytest
 
-from fuseboard_console.cli.main import main
 from fuseboard_engine import Engine
 from fuseboard_engine.events import FaultEnded, FaultInjected
 from fuseboard_storage import record
 from fuseboard_storage.recording.recording import Recording
+from support.command_line import fuseboard
 
 
-async def cli(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, str, str]:
-    code = await asyncio.to_thread(main, list(arguments))
-    out, err = capsys.readouterr()
-    return code, out, err
+async def cli(*arguments: str) -> tuple[int, str, str]:
+    done = await asyncio.to_thread(fuseboard, *arguments)
+    return done.returncode, done.stdout, done.stderr
 
 
 @pytest.fixture
@@ -35,22 +34,20 @@ def path(tmp_path: Path) -> str:
     return str(tmp_path / "staging.db")
 
 
-async def test_a_fault_is_injected_recorded_shown_and_healed(
-    path: str, engine: Engine, capsys: pytest.CaptureFixture[str]
-) -> None:
+async def test_a_fault_is_injected_recorded_shown_and_healed(path: str, engine: Engine) -> None:
     options = ("--for", "5m", "--share", "0.5", "--value", "3", "--engine", "shop")
-    code, out, err = await cli(capsys, "inject", path, "claude", "slow", *options)
+    code, out, err = await cli("inject", path, "claude", "slow", *options)
     assert (code, out, err) == (0, "slow 3 in 50 % of the calls injected into claude for 300 s.\n", "")
     assert [fault.fault for fault in engine.faults.active()] == ["slow"]
-    _, out, _ = await cli(capsys, "status", path)
+    _, out, _ = await cli("status", path)
     assert "FAULT slow 3, 50 % of the calls, " in out
-    assert await cli(capsys, "heal", path, "claude") == (0, "the fault of claude ended.\n", "")
-    assert await cli(capsys, "heal", path, "claude") == (0, "claude has no injected fault.\n", "")
+    assert await cli("heal", path, "claude") == (0, "the fault of claude ended.\n", "")
+    assert await cli("heal", path, "claude") == (0, "claude has no injected fault.\n", "")
     assert engine.faults.active() == ()
-    _, out, _ = await cli(capsys, "status", path)
+    _, out, _ = await cli("status", path)
     assert "FAULT" not in out
     async with Recording.open(path) as recording:
-        events: list[Any] = [entry.event async for entry in recording.events()]
+        events: list[Any] = [entry.event for entry in await recording.events()]
     assert [type(event) for event in events if isinstance(event, FaultInjected | FaultEnded)] == [
         FaultInjected,
         FaultEnded,
@@ -63,7 +60,7 @@ async def test_a_fault_is_injected_recorded_shown_and_healed(
         (("nope", "error", "--engine", "shop"), "nope"),
         (
             ("claude", "error", "--engine", "checkout"),
-            "The engine of claude is shop, not 'checkout'. Nothing was done.",
+            "'checkout' is not the engine of claude, which is shop. Nothing was done.",
         ),
         (("claude", "error"), "Give the name of the engine with --engine"),
         (("claude", "explode"), "explode"),
@@ -73,26 +70,22 @@ async def test_a_fault_is_injected_recorded_shown_and_healed(
     ],
 )
 async def test_what_is_wrong_is_refused_before_anything_happens(
-    arguments: tuple[str, ...], text: str, path: str, engine: Engine, capsys: pytest.CaptureFixture[str]
+    arguments: tuple[str, ...], text: str, path: str, engine: Engine
 ) -> None:
-    code, out, err = await cli(capsys, "inject", path, *arguments)
+    code, out, err = await cli("inject", path, *arguments)
     assert (code, out) == (2, "")
     assert text in err
     assert engine.faults.active() == ()
 
 
-async def test_an_engine_that_takes_no_faults_refuses(
-    path: str, engine: Engine, capsys: pytest.CaptureFixture[str]
-) -> None:
+async def test_an_engine_that_takes_no_faults_refuses(path: str, engine: Engine) -> None:
     engine.faults.allow(False)
-    code, out, err = await cli(capsys, "inject", path, "claude", "error", "--engine", "shop")
+    code, out, err = await cli("inject", path, "claude", "error", "--engine", "shop")
     assert (code, out) == (1, "")
     assert "this engine takes no faults; make it with allow_faults=True" in err
 
 
-async def test_a_number_out_of_range_is_refused_by_the_engine(
-    path: str, engine: Engine, capsys: pytest.CaptureFixture[str]
-) -> None:
-    code, _, err = await cli(capsys, "inject", path, "claude", "flaky", "--value", "7", "--engine", "shop")
+async def test_a_number_out_of_range_is_refused_by_the_engine(path: str, engine: Engine) -> None:
+    code, _, err = await cli("inject", path, "claude", "flaky", "--value", "7", "--engine", "shop")
     assert code == 1
     assert "rate (share of failing calls) cannot be 7" in err
