@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from typing import Final
 
 from fuseboard_engine.adapters.registry import Registry
 from fuseboard_engine.commands import Command
+from fuseboard_engine.error_text.redaction import safe_error_text
 from fuseboard_engine.error_text.safe_logging import get_logger
 from fuseboard_engine.errors import FuseboardError, describe, text_of
 from fuseboard_engine.events import REFUSING_STATES, CommandDone, Event
@@ -23,6 +25,9 @@ It raises ValueError or a FuseboardError when the command cannot be carried out.
 
 BREAKER_VERBS = ("reset", "force_open", "half_open", "disable", "metrics_only", "enable")
 """Verbs that are methods of a breaker without arguments but the actor."""
+
+_LISTED: Final = 5  # values of an argument that are named in the audit
+_MOST_TEXT: Final = 200
 
 
 class CommandHandler:
@@ -61,6 +66,7 @@ class CommandHandler:
                 adapter=command.adapter,
                 detail=detail,
                 requested_at=command.requested_at,
+                what=args_text(command.args),
             )
             self._emit(event)
             return event
@@ -108,3 +114,20 @@ def _seconds(value: object) -> float | None:
     if value is None or (isinstance(value, int | float) and not isinstance(value, bool)):
         return value
     raise ValueError(f"open_for needs a number of seconds, not {value!r}")
+
+
+def args_text(args: Mapping[str, object]) -> str:
+    """Return what the arguments of a command say, without secrets: `12, 14 and 3 more`, `for 30 s`, `all`."""
+    parts = []
+    for name, value in args.items():
+        if isinstance(value, list | tuple):
+            more = f" and {len(value) - _LISTED:,} more" if len(value) > _LISTED else ""
+            listed = ", ".join(str(one) for one in value[:_LISTED]) + more
+            parts.append(listed if name == "ids" else f"{name} {listed}")
+        elif name == "seconds":
+            parts.append("" if value is None else f"for {value} s")
+        elif name == "all":
+            parts.append("all" if value is True else "")
+        else:
+            parts.append(f"{name} {value}")
+    return safe_error_text("; ".join(part for part in parts if part))[:_MOST_TEXT]

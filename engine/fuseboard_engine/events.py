@@ -519,6 +519,7 @@ class StreamRestarted(Event, frozen=True, kw_only=True, gc=False, omit_defaults=
 class CommandDone(Event, frozen=True, kw_only=True, gc=False, omit_defaults=True, tag="command_done"):
     """An operator's command was carried out or refused; `detail` describes the result.
 
+    `what` is what its arguments say, as in `12, 14 and 3 more` or `for 30 s`.
     `target` is the instance that it was sent to; 0: none in particular, None: the instance that recorded the event.
     """
 
@@ -530,6 +531,7 @@ class CommandDone(Event, frozen=True, kw_only=True, gc=False, omit_defaults=True
     detail: str = ""
     requested_at: Int64 = 0
     target: Int64 | None = None
+    what: str = ""
 
 
 class ConfigReloaded(Event, frozen=True, kw_only=True, gc=False, omit_defaults=True, tag="config_reloaded"):

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from fuseboard_storage.backend.protocols import Store
     from fuseboard_storage.board.board import Board
     from fuseboard_storage.board.rows import Entry
-    from fuseboard_storage.errors import RecordingError
+    from fuseboard_storage.errors import RecordingError, RecordingNotWritable
     from fuseboard_storage.recorder.file_store import FileStore
     from fuseboard_storage.recorder.from_config import record_configured
     from fuseboard_storage.recorder.recorder import Recorder, record
@@ -33,6 +33,7 @@ __all__ = [
     "Recorder",
     "Recording",
     "RecordingError",
+    "RecordingNotWritable",
     "Retention",
     "SqliteDeadLetters",
     "Store",
@@ -50,6 +51,7 @@ _HOME = {
     "Recorder": "recorder.recorder",
     "Recording": "recording.recording",
     "RecordingError": "errors",
+    "RecordingNotWritable": "errors",
     "Retention": "recorder.retention",
     "SqliteDeadLetters": "stores.dead_letters",
     "Store": "backend.protocols",

@@ -15,3 +15,7 @@ class RecordingError(FuseboardError):
         super().__init__(f"{what} {todo}")
         self.what = what
         self.todo = todo
+
+
+class RecordingNotWritable(RecordingError):
+    """A recording that can be read cannot be written now: it is read-only, locked, or its disk is full."""

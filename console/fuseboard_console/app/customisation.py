@@ -52,7 +52,7 @@ class Customisation:
     # ---------------------------------------------------------------- looks
 
     def _current_palette(self) -> Palette:
-        return palette_of(self._app.current_theme, ascii_only=self._app.glyphs is ASCII)
+        return palette_of(self._app.current_theme, ascii_only=self._app.glyphs is ASCII, colours=not self._app.no_color)
 
     def apply_theme(self) -> Palette:
         """Take the palette of the theme that was chosen, and return it."""

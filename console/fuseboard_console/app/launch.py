@@ -50,7 +50,7 @@ async def watch(
     async with Tail.open(file) as tail:
         await tail.read_first()
         live = LiveRecording(tail)
-        mailbox = None if read_only else live
+        mailbox = live if not read_only and os.access(file, os.W_OK) else None  # its keys could not work
         return await _show(live, file, preferences, mailbox=mailbox, failure_reason=failure_reason, reveal=reveal)
 
 

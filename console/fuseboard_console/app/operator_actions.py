@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from fuseboard_console.actions.model import Action
 from fuseboard_console.operator.bulk_prompts import MAX_BREAKERS, batch_prompt
 from fuseboard_console.operator.prompts import open_many_prompt, prompt_for, refusing_adapters, reset_all_prompt
+from fuseboard_console.text.safe_text import safe_text
 from fuseboard_console.views.adapters.engine_names import EngineNames, engine_names
 from fuseboard_storage.board.board import AdapterKey
 
@@ -58,9 +60,15 @@ class OperatorActions:
             console.show_notice(f"This is a replay: it has no engine to command.{back}")
             return True
         if console.dispatcher.read_only:
-            console.show_notice("This console is read-only. Start it without --read-only to send commands.")
+            console.show_notice(self._why_read_only())
             return True
         return False
+
+    def _why_read_only(self) -> str:
+        recording = self._console.feed.recording
+        if recording is not None and not os.access(recording.path, os.W_OK):
+            return f"{safe_text(recording.path.name, 200)} cannot be written, so no command can be sent."
+        return "This console is read-only. Start it without --read-only to send commands."
 
     # ---------------------------------------------------------------- commands
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from argparse import ArgumentParser, Namespace
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from fuseboard_console.cli.arguments import add_wait, age, count, limit
@@ -12,6 +13,7 @@ if TYPE_CHECKING:
 
 _STATUSES = ("pending", "retrying", "exhausted", "succeeded", "archived", "discarded")
 _CATEGORIES = ("transient", "network", "resource", "permission", "validation", "permanent")
+ACTIONS = ("list", "show", "retry", "archive", "unarchive", "discard", "purge", "stop")
 FINISHED: tuple[Status, ...] = ("succeeded", "archived", "discarded")
 """The statuses of dead letters that nothing will happen to any more."""
 
@@ -56,6 +58,14 @@ def add_arguments(parser: ArgumentParser) -> None:
     )
     stop.add_argument("--engine", default="", metavar="NAME", help="only those of the engine with this name")
     add_wait(stop)
+
+
+def in_order(arguments: Sequence[str]) -> list[str]:
+    """Return the arguments with FILE before ACTION, also if they are given the other way round."""
+    first, *rest = arguments or [""]
+    if first in ACTIONS and rest and rest[0] not in ACTIONS and not rest[0].startswith("-"):
+        return [rest[0], first, *rest[1:]]
+    return list(arguments)
 
 
 def _filters(parser: ArgumentParser) -> None:

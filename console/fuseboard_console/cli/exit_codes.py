@@ -7,7 +7,9 @@ from typing import Final
 OK: Final = 0
 """The request was carried out."""
 NOT_DONE: Final = 1
-"""The request was valid but not carried out: no engine took the command, it was refused, or a check failed."""
+"""The request was valid but not carried out: no engine took the command, it was refused, the recording can be read but
+not written, or a check failed.
+"""
 BAD_INPUT: Final = 2
 """The command line or the file is wrong: an unknown adapter, not a recording, a newer version. Nothing was changed."""
 CANT_WRITE: Final = 74
@@ -19,7 +21,7 @@ BROKEN_PIPE: Final = 141
 
 TABLE: Final = """exit codes:
     0  done
-    1  not done: no engine took the command, it was refused, or a check failed
+    1  not done: no engine took the command, it was refused, the file cannot be written, or a check failed
     2  the command line or the file is wrong; nothing was changed
    74  the output could not be written, for example because the disk is full
   130  stopped by Ctrl-C, in the console too

@@ -154,7 +154,8 @@ def run(arguments: Sequence[str]) -> int:
         complain("`fuseboard` without arguments lists all commands.")
         return exit_codes.BAD_INPUT
     command = load(name)
-    return command.run(_read(parser_of(name, command), arguments[1:]))
+    in_order = getattr(command, "in_order", list)
+    return command.run(_read(parser_of(name, command), in_order(arguments[1:])))
 
 
 def _read(parser: ArgumentParser, arguments: Sequence[str]) -> Namespace:

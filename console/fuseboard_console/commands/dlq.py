@@ -6,7 +6,14 @@ from argparse import Namespace
 from typing import TYPE_CHECKING, Literal
 
 from fuseboard_console.cli import exit_codes
-from fuseboard_console.cli.dead_letter_arguments import FINISHED, add_arguments, is_filtered, now, selection_of
+from fuseboard_console.cli.dead_letter_arguments import (
+    FINISHED,
+    add_arguments,
+    in_order,
+    is_filtered,
+    now,
+    selection_of,
+)
 
 if TYPE_CHECKING:
     from fuseboard_engine.dead_letters.letter import DeadLetter, Status
@@ -29,7 +36,7 @@ EXAMPLES = """  fuseboard dlq checkout.db list                        unfinished
   fuseboard dlq checkout.db purge --older-than 7d       delete finished ones that are a week old"""
 ORDER = 35
 
-__all__ = ["DESCRIPTION", "EXAMPLES", "ORDER", "SUMMARY", "add_arguments", "run"]
+__all__ = ["DESCRIPTION", "EXAMPLES", "ORDER", "SUMMARY", "add_arguments", "in_order", "run"]
 
 
 def run(args: Namespace) -> int:
@@ -39,13 +46,13 @@ def run(args: Namespace) -> int:
     from fuseboard_console.cli.output import complain
     from fuseboard_console.text.safe_text import safe_text
     from fuseboard_engine.dead_letters.letter import StoreUnavailable
-    from fuseboard_storage.errors import RecordingError
+    from fuseboard_storage.errors import RecordingError, RecordingNotWritable
 
     try:
         return asyncio.run({"list": _list, "show": _show, "stop": _stop}.get(args.action, _act)(args))
     except RecordingError as error:
         complain(str(error))
-        return exit_codes.BAD_INPUT
+        return exit_codes.NOT_DONE if isinstance(error, RecordingNotWritable) else exit_codes.BAD_INPUT
     except StoreUnavailable as error:
         complain(f"{safe_text(str(error), 300)}. Nothing was changed. Try again.")
         return exit_codes.NOT_DONE

@@ -31,7 +31,7 @@ def run(args: Namespace) -> int:
     import asyncio
 
     from fuseboard_console.cli.output import complain
-    from fuseboard_storage.errors import RecordingError
+    from fuseboard_storage.errors import RecordingError, RecordingNotWritable
 
     if args.adapter and args.all:
         complain("--all resets every breaker that refuses calls, so it takes no adapter. Give one or the other.")
@@ -43,7 +43,7 @@ def run(args: Namespace) -> int:
         return asyncio.run(_reset(args.file, args.adapter, args.wait))
     except RecordingError as error:
         complain(str(error))
-        return exit_codes.BAD_INPUT
+        return exit_codes.NOT_DONE if isinstance(error, RecordingNotWritable) else exit_codes.BAD_INPUT
 
 
 async def _reset(file: str, adapter: str | None, wait: float) -> int:

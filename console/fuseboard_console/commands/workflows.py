@@ -47,7 +47,7 @@ def run(args: Namespace) -> int:
     import asyncio
 
     from fuseboard_console.cli.output import complain
-    from fuseboard_storage.errors import RecordingError
+    from fuseboard_storage.errors import RecordingError, RecordingNotWritable
 
     if args.wait is not None and args.resume is None:
         complain("--wait works only with --resume: it limits how long the engine may take to accept that.")
@@ -56,7 +56,7 @@ def run(args: Namespace) -> int:
         return asyncio.run(_run(args))
     except RecordingError as error:
         complain(str(error))
-        return exit_codes.BAD_INPUT
+        return exit_codes.NOT_DONE if isinstance(error, RecordingNotWritable) else exit_codes.BAD_INPUT
 
 
 async def _run(args: Namespace) -> int:

@@ -15,6 +15,7 @@ from fuseboard_console.sources.feed import FEED_ERRORS, Mailbox
 from fuseboard_console.text.safe_text import safe_text
 from fuseboard_console.views.adapters.engine_names import NO_ENGINES, EngineNames
 from fuseboard_console.views.adapters.engine_presence import Connection
+from fuseboard_engine.dead_letters.operator_retry import CONTINUES
 from fuseboard_engine.runtime.clock import wall_clock
 from fuseboard_storage.board.board import AdapterKey, Board
 from fuseboard_storage.errors import RecordingError
@@ -159,6 +160,8 @@ class CommandDispatcher:
             status = statuses.get(command)
             if (status is None or status.over) and (settle := self._pending.pop(command, None)) is not None:
                 settle(status)
+                if status is not None and status.verb == "dlq_retry" and status.detail.endswith(CONTINUES):
+                    self._followed.add_retry(command)
 
     # ---------------------------------------------------------------- internal
 

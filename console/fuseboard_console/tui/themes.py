@@ -123,9 +123,19 @@ class Palette(dict[str, Style]):
         return found
 
 
-def palette_of(theme: Theme, *, ascii_only: bool = False) -> Palette:
-    """Return the palette of any theme; what a foreign theme does not say is mixed from what it does."""
-    palette = Palette(_styles_of(theme))
+_EMPHASISED = ("bad-dim", "warn")
+"""Styles that only their colour distinguishes from plain text: without colours they are bold."""
+
+
+def palette_of(theme: Theme, *, ascii_only: bool = False, colours: bool = True) -> Palette:
+    """Return the palette of any theme; what a foreign theme does not say is mixed from what it does.
+
+    Without `colours` trouble is emphasised by attributes, so that it never looks weaker than what is well.
+    """
+    styles = _styles_of(theme)
+    if not colours:
+        styles |= {name: styles[name] + Style(bold=True) for name in _EMPHASISED}
+    palette = Palette(styles)
     palette.ascii_only = ascii_only
     return palette
 

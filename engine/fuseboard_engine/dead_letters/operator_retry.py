@@ -57,7 +57,7 @@ def stopped_command_of(args: dict[str, Any]) -> int | None:
 async def retry_selected(
     bulk: BulkRetry, work: Coroutine[Any, Any, None], report: Callable[[bool, str], object]
 ) -> None:
-    """Retry the selected letters and report once, within the time that the operator waits.
+    """Retry the selected letters and report within the time that the operator waits, and at the end if that is later.
 
     Args:
         bulk: the retry, whose results `work` adds.
@@ -77,6 +77,7 @@ async def retry_selected(
         outcome=lambda _: outcome(),
         interim=lambda: f"{summary(done)} so far; the rest {CONTINUES}" if done else f"the retry {CONTINUES}",
         stopped=lambda: f"the engine stopped; {summary(done)}",
+        ended=lambda ok, detail: report(ok, f"the retry ended: {detail}"),
     )
 
 

@@ -524,7 +524,7 @@ def _level_of_success(event: CommandDone | ConfigReloaded) -> int:
 
 @sentence(CommandDone, "commands", _level_of_success, "adapter verb actor ok")
 def _command_done(event: CommandDone, style: TextStyle) -> str:
-    what = f"{verb_text(event.verb, style)} {style.name(event.adapter)}".rstrip()
+    what = f"{verb_text(event.verb, style)} {style.name(event.adapter)}".rstrip() + style.suffix(event.what, " ")
     return f"{style.name(event.actor)}: {what}: {'done' if event.ok else 'refused'}{style.suffix(event.detail)}"
 
 

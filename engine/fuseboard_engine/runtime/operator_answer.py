@@ -25,11 +25,12 @@ async def answer_within(
     outcome: Callable[[T], tuple[bool, str]],
     interim: Callable[[], str],
     stopped: Callable[[], str],
+    ended: Callable[[bool, str], object] | None = None,
     seconds: float = ANSWER_WITHIN,
 ) -> None:
     """Do the work and report exactly once: its outcome, or after `seconds` that it continues.
 
-    Work that continues is awaited to its end; its own events report its outcome.
+    Work that continues is awaited to its end; `ended`, or its own events, report its outcome.
 
     Args:
         work: what the command asks for.
@@ -37,6 +38,7 @@ async def answer_within(
         outcome: returns the report of a result.
         interim: returns the text that says that the work continues.
         stopped: returns the text for work that was cancelled because the engine stopped.
+        ended: receives the outcome of work that continued after the report.
         seconds: when to report at the latest.
     """
     reported = False
@@ -58,6 +60,8 @@ async def answer_within(
         await asyncio.wait({running})
         if not reported:
             report(False, stopped())
+        elif ended is not None:
+            ended(False, stopped())
         raise
     except FuseboardError as error:
         ok, detail = False, text_of(error)
@@ -66,3 +70,5 @@ async def answer_within(
         ok, detail = False, describe(error)
     if not reported:
         report(ok, detail)
+    elif ended is not None:
+        ended(ok, detail)

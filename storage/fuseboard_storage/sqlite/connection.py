@@ -12,7 +12,7 @@ from typing import Any, Final, NamedTuple, TypeVar
 
 import aiosqlite
 
-from fuseboard_storage.errors import RecordingError
+from fuseboard_storage.errors import RecordingError, RecordingNotWritable
 from fuseboard_storage.sqlite import file_identity
 from fuseboard_storage.sqlite.damaged_rows import readable_text
 from fuseboard_storage.sqlite.file_identity import FileId
@@ -158,7 +158,8 @@ def translate_sqlite_errors(path: Path, done: str = "read") -> Iterator[None]:
     except sqlite3.OperationalError as error:
         if without_locks(path, error):
             raise RecordingError(f"{path.name} is on a file system without locks.", USE_LOCAL_DISK) from None
-        raise RecordingError(f"{path.name} cannot be {done}: {error}.", _todo(error)) from None
+        kind = RecordingNotWritable if done == "written" else RecordingError
+        raise kind(f"{path.name} cannot be {done}: {error}.", _todo(error)) from None
     except sqlite3.ProgrammingError:
         raise _closed(path) from None
     except UnicodeDecodeError:  # raised for SQLite's own message, which quotes a damaged schema

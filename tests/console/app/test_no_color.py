@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from textual.pilot import Pilot
 
+from fuseboard_console.tui.themes import THEMES, palette_of
 from support.console_show import Show
 from support.console_story import settle, story, until
 from support.replays import recorded
@@ -74,3 +75,10 @@ async def test_a_typed_prompt_shows_where_the_text_goes_and_whether_it_is_accept
     await until(lambda: texts(show, "reverse") == ["Cancel"], pilot)
     await pilot.press("tab")
     await until(lambda: texts(show, "reverse") == ["Open"], pilot)
+
+
+def test_without_colours_trouble_is_emphasised_and_what_is_well_is_not() -> None:
+    for theme in THEMES:
+        palette = palette_of(theme, colours=False)
+        assert all(palette.look(name).bold for name in ("bad", "bad-dim", "warn", "ready", "held"))
+        assert not any(palette.look(name).bold for name in ("text", "ok", "ok-dim", "muted", "faint"))

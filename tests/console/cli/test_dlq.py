@@ -17,6 +17,7 @@ from typing import Any
 import pytest
 
 from fuseboard_console.cli import exit_codes
+from fuseboard_console.cli.dead_letter_arguments import in_order
 from fuseboard_console.text.formatting import clock
 from fuseboard_engine.dead_letters.letter import LetterSelection
 from fuseboard_storage.recording.recording import Recording
@@ -385,3 +386,25 @@ def test_a_letter_being_retried_is_refused_with_the_end_of_its_lease(ended: Path
         said = dlq(ended, action, 1)
         assert said.returncode == exit_codes.NOT_DONE
         assert said.stderr.startswith(f"Dead letter 1 is retrying (its lease runs until {clock(until)}): it can't be ")
+
+
+@pytest.mark.parametrize(
+    ("given", "read"),
+    [
+        (["list", "a.db", "--json"], ["a.db", "list", "--json"]),
+        (["a.db", "list"], ["a.db", "list"]),
+        (["retry", "a.db", "12", "14"], ["a.db", "retry", "12", "14"]),
+        (["list", "list"], ["list", "list"]),
+        (["list", "--help"], ["list", "--help"]),
+        (["list"], ["list"]),
+        ([], []),
+    ],
+)
+def test_the_file_may_stand_after_the_action(given: list[str], read: list[str]) -> None:
+    assert in_order(given) == read
+
+
+def test_the_dead_letters_of_a_file_after_the_action_are_listed(ended: Path) -> None:
+    command = [sys.executable, "-m", "fuseboard_console", "dlq", "list", str(ended), "--json"]
+    shown = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE, check=True)
+    assert len(json.loads(shown.stdout)["letters"]) == 4

@@ -137,3 +137,14 @@ def test_hostile_texts_are_safe() -> None:
     events = [*RESET, opened("claude", 6), failed("claude", 6.001, "a\x1b[2Jb\n\u202ec")]
     (many,) = followed_of(board_of(*events)).values()
     assert "\x1b" not in follow_up_text(many[0]) and "\n" not in follow_up_text(many[0])
+
+
+def test_the_audit_says_what_was_selected_and_the_last_outcome_of_a_command_that_took_long() -> None:
+    told = {"command": 7, "verb": "dlq_retry", "actor": "ana", "ok": True, "what": "12, 14 and 3 more", "target": 1}
+    first = CommandDone(at=at(5), detail="the retry continues", **told)
+    last = CommandDone(at=at(9), detail="the retry ended: 5 dead letters retried: 5 succeeded", **told)
+    (entry,) = audit_entries([last, first]).values()
+    line = text_of(audit_line(entry, audit_columns([entry]), 120, UNICODE))
+    assert "retry dead letters 12, 14 and 3 m" in line
+    assert "the retry ended" in line
+    assert "selected    12, 14 and 3 more" in "\n".join(text_of(one) for one in audit_lines(entry, 80))

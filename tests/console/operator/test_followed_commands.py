@@ -97,6 +97,18 @@ def test_the_engine_is_named_where_two_have_an_adapter_of_the_name() -> None:
     assert [text for text, _ in desk.told] == ["gpt (billing): reset; 5 of 5 calls since then succeeded."]
 
 
+def test_a_retry_of_many_dead_letters_says_that_it_ended() -> None:
+    desk = Desk()
+    desk.followed.add_retry(7)
+    told = {"command": 7, "verb": "dlq_retry", "actor": "ana"}
+    desk.happens(CommandDone(at=at(6), ok=True, detail="the retry continues", **told))
+    assert not desk.told
+    ended = "the retry ended: 2 dead letters retried: 2 failed again"
+    desk.happens(CommandDone(at=at(60), ok=False, detail=ended, **told))
+    desk.passes(1)
+    assert desk.told == [("The retry ended: 2 dead letters retried: 2 failed again.", "warning")]
+
+
 async def test_the_notice_replaces_the_first_and_the_audit_says_the_same() -> None:
     show = Show([started(), added("gpt"), opened("gpt", 1, wait=60)], when=10)
     async with show.app.run_test(size=(120, 30), notifications=True) as pilot:

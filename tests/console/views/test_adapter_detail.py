@@ -11,9 +11,10 @@ from fuseboard_console.text.glyphs import UNICODE
 from fuseboard_console.text.line import line_width, text_of
 from fuseboard_console.views.adapters.chain_positions import chain_lines
 from fuseboard_console.views.detail.adapter_detail import detail_lines
+from fuseboard_console.views.events.copy_text import adapter_copy
 from fuseboard_engine import BreakerPolicy
 from fuseboard_engine.event_log.policy_text import policy_text
-from fuseboard_engine.events import AdapterAdded, CallOverdue, OverdueCallEnded
+from fuseboard_engine.events import AdapterAdded, CallOverdue, HealthChecked, OverdueCallEnded
 from fuseboard_storage.board.board import AdapterKey, Board
 from support.console_story import STORY_ENDS, added, at, changed, failed, fold, opened, started, story
 from support.hostile_texts import HOSTILE
@@ -117,3 +118,13 @@ class TestChains:
         lines = chain_lines(chains, 1, 60, "→")
         assert len(lines) > 1
         assert max(line_width(line) for line in lines) <= 60
+
+
+def test_the_reason_of_an_adapter_that_is_passed_over_is_its_health_check() -> None:
+    closed = changed("gpt", "closed", 5, before="half_open", reason="probes_succeeded", detail="3 good probes")
+    checked = HealthChecked(at=at(9), adapter="gpt", status="unhealthy", before="healthy", detail="no answer in 2 s")
+    board = fold([started(), added("gpt"), closed, checked], alive=STORY_ENDS)
+    text = detail(board, "gpt")
+    assert "because     its health check fails: no answer in 2 s" in text
+    assert "3 good probes" not in text
+    assert "3 good probes" not in adapter_copy(board, AdapterKey(1, "gpt"), at(STORY_ENDS))

@@ -21,7 +21,7 @@ from fuseboard_console.views.events.copy_text import adapter_copy
 from fuseboard_console.views.events.failures import failure_lines
 from fuseboard_console.views.events.sentences import error_summary
 from fuseboard_console.views.frame.banner import banner
-from fuseboard_console.views.frame.empty_state import empty_state_lines
+from fuseboard_console.views.frame.empty_state import empty_state_lines, unreadable_lines
 from fuseboard_console.views.frame.footer import footer_line
 from fuseboard_console.views.frame.header import Counting, HeaderTotals, Heading, header_line
 from fuseboard_console.views.frame.help import help_lines
@@ -389,6 +389,18 @@ def test_hostile_names_and_errors_do_not_break_the_layout_of_a_line(text: str) -
 def test_the_empty_picture_fits(size: tuple[int, int]) -> None:
     lines = empty_state_lines("checkout.db", *size)
     assert any("add_adapter" in text_of(line) for line in lines)
+
+
+@pytest.mark.parametrize("cells", [64, 80, 87, 88, 200])
+def test_no_line_of_the_empty_picture_is_cut(cells: int) -> None:
+    for lines in (
+        empty_state_lines("checkout.db", cells, 22),
+        unreadable_lines("checkout.db", "It is damaged, " * 20, cells, 22),
+    ):
+        assert max(map(line_width, lines)) <= cells
+    text = " ".join("\n".join(text_of(line) for line in empty_state_lines("checkout.db", cells, 22)).split())
+    assert 'preference_order=["prefect", "agno"])' in text
+    assert "This screen fills by itself when one does." in text
 
 
 @pytest.mark.parametrize(

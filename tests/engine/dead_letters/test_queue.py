@@ -469,7 +469,7 @@ async def test_a_retry_command_is_answered_when_the_retries_have_ended() -> None
     await asyncio.sleep(3)
     (done,) = emitted_by(engine, CommandDone)
     assert (done.command, done.ok, done.actor) == (7, True, "ann@host")
-    assert done.detail == "2 dead letters retried: 2 succeeded"
+    assert (done.detail, done.what) == ("2 dead letters retried: 2 succeeded", "all")
 
 
 @virtual
@@ -484,6 +484,9 @@ async def test_a_slow_retry_command_is_answered_with_the_progress_so_far_and_con
     assert done.ok
     assert done.detail == "dead letter 1 succeeded: a did it so far; the rest continues"
     await asyncio.sleep(10)
+    _, ended = emitted_by(engine, CommandDone)
+    assert (ended.command, ended.ok) == (7, True)
+    assert ended.detail == "the retry ended: 2 dead letters retried: 2 succeeded"
     assert (await queue.statistics()).by_status["succeeded"] == 2
 
 
@@ -495,8 +498,9 @@ async def test_a_retry_command_with_a_slow_first_retry_is_answered_that_it_conti
     engine.execute_command(ask(ids=[1]))
     await asyncio.sleep(10)
     (done,) = emitted_by(engine, CommandDone)
-    assert (done.ok, done.detail) == (True, "the retry continues")
+    assert (done.ok, done.detail, done.what) == (True, "the retry continues", "1")
     await asyncio.sleep(30)
+    assert emitted_by(engine, CommandDone)[1].detail == "the retry ended: dead letter 1 succeeded: a did it"
     assert (await queue.statistics()).by_status["succeeded"] == 1
 
 
@@ -570,7 +574,8 @@ async def test_a_retry_that_was_answered_already_can_be_stopped() -> None:
     await asyncio.sleep(10)
     engine.execute_command(ask_to_stop())
     await asyncio.sleep(40)
-    first, stop = emitted_by(engine, CommandDone)
+    first, ended, stop = sorted(emitted_by(engine, CommandDone), key=lambda done: done.command)
+    assert ended.detail.startswith("the retry ended: 4 dead letters retried: 4 succeeded; stopped by bob@host")
     assert first.detail.endswith("so far; the rest continues")
     assert stop.detail == "the retry was stopped: 4 dead letters retried, 6 left"
     assert (await queue.statistics()).by_status["pending"] == 6

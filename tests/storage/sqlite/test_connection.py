@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from fuseboard_storage.errors import RecordingError
+from fuseboard_storage.errors import RecordingError, RecordingNotWritable
 from fuseboard_storage.recording.recording import Recording
 from fuseboard_storage.sqlite import connection, schema
 from support.waiting import PATIENCE, until
@@ -136,3 +136,13 @@ def test_a_reader_that_is_cancelled_leaves_neither_a_thread_nor_an_open_file(
     asyncio.run(leave())
     until(lambda: not set(threading.enumerate()) - before)  # pytest fails if one of them raised
     assert opening.open == 0
+
+
+def test_a_file_that_cannot_be_written_is_told_from_one_that_cannot_be_read(tmp_path: Path) -> None:
+    for done, kind in (("written", RecordingNotWritable), ("read", RecordingError)):
+        with (
+            pytest.raises(RecordingError, match=f"cannot be {done}") as caught,
+            connection.translate_sqlite_errors(tmp_path / "a.db", done),
+        ):
+            raise sqlite3.OperationalError("attempt to write a readonly database")
+        assert type(caught.value) is kind

@@ -233,6 +233,13 @@ def fault_text(row: AdapterRow) -> str:
     return f"{safe_text(row.fault, 60)}{number}{share}"
 
 
+def reason_of(view: AdapterView) -> str:
+    """Return why an adapter is in its condition: of one that is passed over, what its health check said."""
+    if view.was == "down":
+        return f"its health check fails: {view.health}" if view.health else "its health check fails"
+    return view.detail
+
+
 def down_seconds(view: AdapterView, now: int) -> float:
     """Return for how long an adapter that is down has been known to be down, in seconds."""
     known = now if view.lost_at is None else view.lost_at

@@ -17,6 +17,7 @@ from fuseboard_console.views.adapters.adapter_view import (
     down_seconds,
     latency_style,
     make_view,
+    reason_of,
     stats_of,
 )
 from fuseboard_console.views.adapters.cells import next_cell
@@ -85,8 +86,8 @@ def detail_lines(
         by = f" by {safe_text(row.fault_actor, 60)}" if row.fault_actor else ""
         said = f"{view.fault}; injected{by}, ends in {whole_span(view.fault_left)}"
         lines.append(label_line("FAULT", (Span(said, "bad"),)))
-    if view.detail:
-        lines += labelled("because", view.detail, cells)
+    if reason := reason_of(view):
+        lines += labelled("because", reason, cells)
     lines += labelled("policy", policy_text(row.policy), cells)
     lines += [(), *_charts(row, view, now, cells, glyphs, look), (), *_figures(row, view)]
     lines += chain_lines(board.chains, key.instance, cells, glyphs.arrow, row.name)

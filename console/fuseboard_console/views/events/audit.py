@@ -35,6 +35,7 @@ class AuditEntry(NamedTuple):
         status: `pending`, `taken`, `done`, `failed` or `expired`.
         detail: The engine's answer.
         instance: The engine it was sent to or taken by; None if that is not known.
+        what: What its arguments say, such as the dead letters that were selected.
     """
 
     key: Key
@@ -46,6 +47,7 @@ class AuditEntry(NamedTuple):
     status: str
     detail: str
     instance: int | None = None
+    what: str = ""
 
 
 def audit_entries(events: Iterable[CommandDone], commands: Iterable[CommandStatus] = ()) -> dict[Key, AuditEntry]:
@@ -53,9 +55,9 @@ def audit_entries(events: Iterable[CommandDone], commands: Iterable[CommandStatu
     found = {
         key: AuditEntry(
             key, event.requested_at or event.at, event.at, event.actor, event.verb, event.adapter,
-            "done" if event.ok else "failed", event.detail, event.target or None,
+            "done" if event.ok else "failed", event.detail, event.target or None, event.what,
         )
-        for event in events
+        for event in reversed(list(events))  # of a command that took long, the last outcome counts
         if (key := (event.command, 0 if event.command else event.at, event.verb))
     }  # fmt: skip
     for command in commands:
@@ -111,7 +113,8 @@ def audit_line(
 def command_text(entry: AuditEntry, engines: EngineNames = NO_ENGINES) -> str:
     """Return what was requested: `hold open prefect`, `hold open gpt (billing)`."""
     engine = engines.command(entry.instance, entry.adapter)
-    return with_engine(f"{verb_text(entry.verb)} {safe_text(entry.adapter, 60)}".rstrip(), engine)
+    text = f"{verb_text(entry.verb)} {safe_text(entry.adapter, 60)}".rstrip()
+    return with_engine(f"{text} {safe_text(entry.what, 60)}".rstrip(), engine)
 
 
 def outcome_text(entry: AuditEntry) -> str:
@@ -138,6 +141,7 @@ def audit_lines(
     """
     rows: list[tuple[str, str]] = [
         ("what", verb_text(entry.verb)),
+        ("selected", safe_text(entry.what, FULL_TEXT)),
         ("adapter", safe_text(entry.adapter, 300)),
         ("engine", engines.command(entry.instance, entry.adapter)),
         ("who", safe_text(entry.actor, 300)),

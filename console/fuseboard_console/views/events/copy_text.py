@@ -7,7 +7,7 @@ import re
 from fuseboard_console.text.formatting import latency, stamp
 from fuseboard_console.text.line import Line, text_of
 from fuseboard_console.text.safe_text import safe_text
-from fuseboard_console.views.adapters.adapter_view import condition_of, condition_word, down_since
+from fuseboard_console.views.adapters.adapter_view import breaker_condition, condition_of, condition_word, down_since
 from fuseboard_console.views.adapters.engine_names import NO_ENGINES, EngineNames, engine_names, with_engine
 from fuseboard_console.views.events.sentences import error_summary
 from fuseboard_engine.event_log.sentences import retry_text
@@ -30,7 +30,9 @@ def adapter_copy(board: Board, key: AdapterKey, now: int) -> str:
     down = down_since(row)
     if down is not None and down != row.since:
         lines.append(f"down since {stamp(down)}")
-    if row.detail:
+    if breaker_condition(row, now) == "down":
+        lines.append(f"its health check fails: {_full(row.health_detail)}".removesuffix(": "))
+    elif row.detail:
         lines.append(_full(row.detail))
     if row.last_error:
         lines.append(f"last error: {_full(row.last_error)}")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from fuseboard_console.text.line import Line, Span, line_width
-from fuseboard_console.text.width import cut, fold
+from fuseboard_console.text.width import cut, fold, width
 
 _CODE = (
     (("engine", "text"), (" = ", "faint"), ("Engine", "info"), ('(name="checkout")', "text")),
@@ -16,20 +16,30 @@ _CODE = (
         ('engine.execute_with_fallback(task, preference_order=["prefect", "agno"])', "text"),
     ),
 )
+_NARROW = (
+    *_CODE[:-1],
+    (("    result = ", "text"), ("await ", "info"), ("engine.execute_with_fallback(", "text")),
+    (('        task, preference_order=["prefect", "agno"])', "text"),),
+)
+"""The same with its last line in two."""
+_INDENT = 4
 
 
 def empty_state_lines(file: str, cells: int, rows: int) -> list[Line]:
     """Return the text for an empty recording, centred in `cells` by `rows`. `file` is safe text."""
-    code = [tuple(Span(t.replace("{file}", file), s) for t, s in line) for line in _CODE]
+    room = max(8, cells - 2)
+    whole = _INDENT + max(sum(width(text) for text, _ in line) for line in _CODE) <= room
+    code = [tuple(Span(t.replace("{file}", file), s) for t, s in line) for line in (_CODE if whole else _NARROW)]
+    demo: Line = (Span("Or see it at work now, in another terminal: ", "muted"), Span("fuseboard demo", "key"))
     block: list[Line] = [
         (Span(f"{cut(file, max(8, cells - 24))} is empty.", "strong"),),
-        (Span("No engine has written to it yet. This screen fills by itself when one does.", "muted"),),
+        *_folded("No engine has written to it yet. This screen fills by itself when one does.", room),
         (),
-        (Span("Five lines embed one in your application:", "muted"),),
+        *_folded("Five lines embed one in your application:", room),
         (),
-        *((Span("    "), *line) for line in code),
+        *((Span(" " * _INDENT), *line) for line in code),
         (),
-        (Span("Or see it at work now, in another terminal: ", "muted"), Span("fuseboard demo", "key")),
+        *([demo] if line_width(demo) <= room else [*_folded(demo[0].text.rstrip(), room), demo[1:]]),
     ]
     return _centred(block, cells, rows)
 
@@ -41,9 +51,13 @@ def unreadable_lines(file: str, trouble: str, cells: int, rows: int) -> list[Lin
         (),
         *((Span(line, "text"),) for line in fold(trouble, max(8, min(80, cells - 4)))),
         (),
-        (Span("This screen fills by itself when the file can be read.", "muted"),),
+        *_folded("This screen fills by itself when the file can be read.", max(8, cells - 2)),
     ]
     return _centred(block, cells, rows)
+
+
+def _folded(text: str, cells: int) -> list[Line]:
+    return [(Span(line, "muted"),) for line in fold(text, cells)]
 
 
 def _centred(block: list[Line], cells: int, rows: int) -> list[Line]:
