@@ -101,9 +101,10 @@ def test_the_lanes_of_all_adapters(snap_compare: Compare, size: tuple[int, int],
     assert snap_compare(console(story(), theme), terminal_size=size, run_before=keys("l"))
 
 
-@pytest.mark.parametrize("size", SIZES[1:4], ids=lambda size: f"{size[0]}x{size[1]}")
-def test_the_detail_of_an_adapter(snap_compare: Compare, size: tuple[int, int]) -> None:
-    assert snap_compare(console(story()), terminal_size=size, run_before=keys("down", "enter"))
+@pytest.mark.parametrize("theme", THEMES)
+@pytest.mark.parametrize("size", SIZES, ids=lambda size: f"{size[0]}x{size[1]}")
+def test_the_detail_of_an_adapter(snap_compare: Compare, size: tuple[int, int], theme: str) -> None:
+    assert snap_compare(console(story(), theme), terminal_size=size, run_before=keys("down", "enter"))
 
 
 def test_an_empty_file(snap_compare: Compare) -> None:

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from itertools import groupby
+from itertools import groupby, zip_longest
 from typing import NamedTuple
 
 from fuseboard_console.actions.model import Action, shown_keys
 from fuseboard_console.text.formatting import SECOND, clock, latency, ordinal, percent, plural, rate, whole_span
 from fuseboard_console.text.glyphs import APPEARANCES, Glyphs
 from fuseboard_console.text.label_lines import LABEL_CELLS, label_line, labelled
-from fuseboard_console.text.line import Line, Span
+from fuseboard_console.text.line import Line, Span, fit_line, line_width
 from fuseboard_console.text.safe_text import safe_text
 from fuseboard_console.views.adapters.adapter_view import (
     AdapterView,
@@ -22,8 +22,7 @@ from fuseboard_console.views.adapters.adapter_view import (
 )
 from fuseboard_console.views.adapters.cells import next_cell
 from fuseboard_console.views.adapters.chain_positions import chain_lines
-from fuseboard_console.views.adapters.engine_names import engine_names
-from fuseboard_console.views.detail.charts import SHADES, axis, bars, latency_lines, states_line
+from fuseboard_console.views.detail.charts import SHADES, axis, bars, latency_lines, limit_row, stacked, states_line
 from fuseboard_console.views.detail.time_slices import FIRST, WINDOWS, Slice, Window, cut_at, slices_of
 from fuseboard_console.views.events.failures import failure_lines
 from fuseboard_engine.event_log.policy_text import policy_text
@@ -34,7 +33,13 @@ from fuseboard_storage.recording.history import AdapterPast
 AXIS_LABEL_CELLS = 9
 """Cells on the right, for the value at the top of a chart."""
 _FAILURES = 8
-_LOW = 34  # lines of a screen below which charts are low
+_LOW, _HIGH = 34, 44  # lines of a screen below which charts are low, and from which they are high
+_TWO_COLUMNS = 140  # cells from which what is below the charts stands in two columns
+_MOST_CELLS = 400  # a wider text is made to be copied
+_GAP = 3
+_LEAST_NEXT = 12  # cells in which what comes next can be read
+FAULTS = frozenset({"open", "held", "down", "ready", "probing", "counting"})
+"""The conditions in which the last error matters."""
 
 
 class Look(NamedTuple):
@@ -73,14 +78,17 @@ def detail_lines(
     instance = board.instances.get(key.instance)
     view = make_view(row, instance, now, stats_of(row, now, 0))
     appearance = APPEARANCES[view.condition]
-    lines: list[Line] = [
-        (
-            Span(f"{glyphs.of(view.condition)} {view.word}", appearance.style),
-            Span(f"{_since(view, now)}  ", "muted"),
-            *(() if view.lost_at is not None else next_cell(view, now, max(12, cells - 34), glyphs)),
-        ),
-    ]
-    if engine_names(board).of_key(key) and instance is not None:
+    head: Line = (
+        Span(f"{glyphs.of(view.condition)} {view.word}", appearance.style),
+        Span(f"{_since(view, now)}  ", "muted"),
+    )
+    room = cells - line_width(head)
+    if view.lost_at is None and room >= _LEAST_NEXT:
+        head = (*head, *next_cell(view, now, room, glyphs))
+    lines: list[Line] = [head]
+    if row.last_error:
+        lines += _last_error(row, view, now, cells)
+    if instance is not None:
         lines.append(label_line("engine", (Span(safe_text(instance.label, 200)),)))
     if view.fault:
         by = f" by {safe_text(row.fault_actor, 60)}" if row.fault_actor else ""
@@ -89,15 +97,34 @@ def detail_lines(
     if reason := reason_of(view):
         lines += labelled("because", reason, cells)
     lines += labelled("policy", policy_text(row.policy), cells)
-    lines += [(), *_charts(row, view, now, cells, glyphs, look), (), *_figures(row, view)]
-    lines += chain_lines(board.chains, key.instance, cells, glyphs.arrow, row.name)
+    lines += [(), *_charts(row, view, now, cells, glyphs, look), ()]
+    left = cells * 2 // 5 if _TWO_COLUMNS <= cells <= _MOST_CELLS else cells
+    right = cells - left - _GAP if left < cells else cells
+    figures = _figures(row, view)
+    figures += chain_lines(board.chains, key.instance, left, glyphs.arrow, row.name)
     failures = [failure for failure in board.failures if failure.key == key][:_FAILURES]
-    lines += [(), (Span("Last failures", "strong"),)]
-    lines += failure_lines(failures, cells, glyphs) or [(Span("It has not failed.", "muted"),)]
-    if actions:
-        lines += [(), (Span("Actions", "strong"),)]
-        lines += [(Span(f"  {shown_keys(action):<4}", "key"), Span(action.description, "muted")) for action in actions]
-    return lines
+    failed: list[Line] = [(Span("Last failures", "strong"),)]
+    failed += failure_lines(failures, right, glyphs) or [(Span("It has not failed.", "muted"),)]
+    doable: list[Line] = [(Span("Actions", "strong"),)] if actions else []
+    doable += [(Span(f"  {shown_keys(action):<4}", "key"), Span(action.description, "muted")) for action in actions]
+    if left == cells:
+        return [*lines, *figures, (), *failed, *([()] if doable else []), *doable]
+    return [*lines, *_beside([*figures, *([()] if doable else []), *doable], failed, left)]
+
+
+def _beside(left: Sequence[Line], right: Sequence[Line], cells: int) -> list[Line]:
+    """Return two blocks of lines side by side, the left one `cells` wide."""
+    return [
+        (*fit_line(one, cells), Span(" " * _GAP), *other) if other else one
+        for one, other in zip_longest(left, right, fillvalue=())
+    ]
+
+
+def _last_error(row: AdapterRow, view: AdapterView, now: int, cells: int) -> list[Line]:
+    """Return the last error in full, and how long ago it was."""
+    ago = "" if row.last_failure is None else f", {whole_span((now - row.last_failure) / SECOND)} ago"
+    troubled = view.condition in FAULTS
+    return labelled("last error", f"{safe_text(row.last_error, 10_000)}{ago}", cells, "bad" if troubled else "muted")
 
 
 def _since(view: AdapterView, now: int) -> str:
@@ -134,7 +161,7 @@ def _charts(row: AdapterRow, view: AdapterView, now: int, cells: int, glyphs: Gl
     Nothing is drawn after the last sign of life of its engine.
     """
     until = end_of_charts(view.lost_at, now, look.window)
-    room = max(8, min(160, cells - LABEL_CELLS - AXIS_LABEL_CELLS))
+    room = max(8, min(cells if cells <= _MOST_CELLS else 160, cells - LABEL_CELLS - AXIS_LABEL_CELLS))
     seconds = look.window.seconds
     past = look.past
     if past is None:
@@ -148,21 +175,48 @@ def _charts(row: AdapterRow, view: AdapterView, now: int, cells: int, glyphs: Gl
     slices = slices_of(past, cut.until, seconds, cut.slices, added_at)
     each = cut.each
     known = [None if one.lost else one for one in slices]
-    low = look.rows < _LOW
-    latencies, top = latency_lines(slices, 3 if low else 5, room, glyphs)
+    high, tall = (2, 3) if look.rows < _LOW else (3, 5) if look.rows < _HIGH else (6, 8)
     lines: list[Line] = [
         (Span(look.window.title, "strong"), Span(f"  {_sum(slices)}", "muted"), *_as_of(view), *_news(look)),
         label_line("states", states_line(slices, room, glyphs)),
-        *_bars("calls", [one and one.calls for one in known], 1 if low else 2, each, room, "spark", glyphs),
-        *_bars("failures", [one and one.failures for one in known], 1, each, room, "bad-dim", glyphs),
+        *_calls(known, high, each, room, glyphs),
         *_bars("rejections", [one and one.rejections for one in known], 1, each, room, "held", glyphs),
+        *_latencies(slices, tall, room, glyphs, view.slow_after),
     ]
-    for place, line in enumerate(latencies):
-        legend = ("p50", "p95", "p99")[place - 1] if 1 <= place <= 3 and len(latencies) > 3 else ""
-        said = Span(f" {latency(top) if top else ''}" if place == 0 else "", "faint")
-        tail: Line = (Span(f" {glyphs.shades[place - 1]} {legend}", SHADES[place - 1]),) if legend else (said,)
-        lines.append(label_line("latency" if place == 0 else "", (*line, *tail)))
     return [*lines, label_line("", (Span(axis(cut.until, seconds, room, now=until, tick=glyphs.tick), "faint"),))]
+
+
+def _calls(known: Sequence[Slice | None], height: int, each: float, cells: int, glyphs: Glyphs) -> list[Line]:
+    """Return the calls with the failed ones among them, on one scale. The highest value per second is beside them."""
+    top = max((one.calls for one in known if one is not None), default=0)
+    lines = stacked([one and (one.failures, one.calls) for one in known], height, cells, glyphs)
+    failed = any(one.failures for one in known if one is not None)
+    tails = {0: Span(f" {rate(top / each)}/s" if top else "", "faint")}
+    if failed:
+        tails[height - 1] = Span(f" {glyphs.failed} failed", "bad")
+    return [
+        label_line("" if place else "calls", (*line, tails.get(place, Span("")))) for place, line in enumerate(lines)
+    ]
+
+
+def _latencies(slices: Sequence[Slice], height: int, cells: int, glyphs: Glyphs, limit: float | None) -> list[Line]:
+    """Return the latencies with their limit; the values at the top and at the limit are beside them."""
+    lines, top = latency_lines(slices, height, cells, glyphs, limit)
+    at = limit_row(top, height, limit)
+    tails: dict[int, Span] = {}
+    first = len(lines) - height  # 1 if the limit has a line of its own
+    if top:
+        tails[first] = Span(f" {latency(top)}", "faint")
+    if at is not None and limit is not None:
+        sign = glyphs.bar_rest if at >= 0 else glyphs.sort_ascending
+        tails[at + first] = Span(f" {sign} {latency(limit)}", "warn")
+    if height > 3:
+        free = [place for place in range(len(lines)) if place not in tails]
+        for place, name, shade, style in zip(free, ("p50", "p95", "p99"), glyphs.shades, SHADES, strict=False):
+            tails[place] = Span(f" {shade} {name}", style)
+    return [
+        label_line("" if place else "latency", (*line, tails.get(place, Span("")))) for place, line in enumerate(lines)
+    ]
 
 
 def _sum(slices: Sequence[Slice]) -> str:

@@ -49,6 +49,28 @@ def _bar(level: int, lowest: bool, glyphs: Glyphs) -> str:
     return glyphs.sparks[min(level, len(glyphs.sparks)) - 1]
 
 
+def stacked(parts: Sequence[tuple[int, int] | None], height: int, cells: int, glyphs: Glyphs) -> list[Line]:
+    """Return bars of calls as `bars` does, with the failed ones among them as signs of a failure at the bottom.
+
+    Args:
+        parts: For each slice the failures and all calls; None: not known.
+        height: The number of lines.
+        cells: The width.
+        glyphs: The signs.
+    """
+    lines = bars([part and part[1] for part in parts], height, len(parts), "spark", glyphs)
+    top = max((part[1] for part in parts if part is not None), default=0)
+    failed = [max(1, round(part[0] / top * height)) if part is not None and part[0] else 0 for part in parts]
+    found: list[Line] = []
+    for row, line in enumerate(lines):
+        signs = [(sign, style) for text, style in line for sign in text]
+        for place, many in enumerate(failed):
+            if many >= height - row:
+                signs[place] = (glyphs.failed, "bad")
+        found.append(stretched(signs, cells))
+    return found
+
+
 def states_line(slices: Sequence[Slice], cells: int, glyphs: Glyphs) -> Line:
     """Return the breaker's state as one sign per slice, a dot where it is unknown. Where its engine was lost: blank."""
     return stretched([state_sign(one.state, one.lost, glyphs) for one in slices], cells)
@@ -62,15 +84,46 @@ def state_sign(state: State | None, lost: bool, glyphs: Glyphs) -> tuple[str, st
     return glyphs.of(condition), "ok-dim" if condition == "closed" else APPEARANCES[condition].style
 
 
-def latency_lines(slices: Sequence[Slice], height: int, cells: int, glyphs: Glyphs) -> tuple[list[Line], float]:
-    """Return latencies as columns of `height` lines, top first, and the seconds at the top."""
-    top = max((one.p99 for one in slices if one.p99 is not None), default=0.0)
-    lines: list[Line] = []
+_NEAR = 4  # times the highest latency, up to which a limit is on the same scale
+
+
+def limit_row(top: float, height: int, limit: float | None) -> int | None:
+    """Return the line, counted from the top, in which a limit is drawn if the scale ends with `top`; -1: above it.
+
+    None: there is no limit, or no latency.
+    """
+    if limit is None or not limit > 0 or top <= 0:
+        return None
+    return -1 if limit > top else height - 1 - min(height - 1, int(limit / top * height))
+
+
+def latency_lines(
+    slices: Sequence[Slice], height: int, cells: int, glyphs: Glyphs, limit: float | None = None
+) -> tuple[list[Line], float]:
+    """Return latencies as columns of `height` lines, top first, and the seconds at the top.
+
+    Where no column stands, a line marks the `limit` above which a call is slow, and what is above it has the colour of
+    trouble. A limit far above all latencies has a line of its own at the top.
+    """
+    peak = max((one.p99 for one in slices if one.p99 is not None), default=0.0)
+    top = limit if limit is not None and peak < limit <= peak * _NEAR else peak
+    at = limit_row(top, height, limit)
+    lines: list[Line] = [stretched([(glyphs.bar_rest, "warn")], cells)] if at == -1 else []
     for row in range(height):
         middle = (height - row - 0.5) / height * top
         signs = [_shade(one, middle, row == height - 1, glyphs) for one in slices]
+        if at is not None and at >= 0:
+            signs = [_with_limit(sign, row - at, glyphs) for sign in signs]
         lines.append(stretched(signs, cells))
     return lines, top
+
+
+def _with_limit(shown: tuple[str, str], below: int, glyphs: Glyphs) -> tuple[str, str]:
+    """Return a cell of a column so many lines below the limit."""
+    sign = shown[0]
+    if not below:
+        return (glyphs.bar_rest, "warn") if sign == " " else shown
+    return (sign, "bad") if below < 0 and sign != " " else shown
 
 
 def _shade(one: Slice, at: float, lowest: bool, glyphs: Glyphs) -> tuple[str, str]:
