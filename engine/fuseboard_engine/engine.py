@@ -364,8 +364,8 @@ class Engine:
 
         Args:
             adapter: the adapter's name.
-            fault: `refused`, `error` (503), `hang`, `slow`, `flaky`, `rate_limited` (429), `soft_failure`, or
-                `credentials` (401).
+            fault: `refused`, `error` (503), `hang`, `slow`, `flaky`, `rate_limited` (429), `credentials` (401),
+                `soft_failure`, or `corrupt`.
             seconds: how long it lasts, at most an hour.
             share: the share of the calls that meet it, above 0 and up to 1.
             value: the number that the fault takes: for `slow` times the usual latency, for `flaky` the share of failing

@@ -604,11 +604,35 @@ class ClockChanged(Event, frozen=True, kw_only=True, gc=False, omit_defaults=Tru
 
 
 class ScenarioStep(Event, frozen=True, kw_only=True, gc=False, omit_defaults=True, tag="scenario_step"):
-    """A step of a scenario's timeline happened, in its author's words."""
+    """A step of a scenario's timeline happened, in its author's words.
+
+    `position` is the seconds of the scenario so far, and `duration` the whole of it. `next_text` is what comes next, in
+    `next_in` seconds of the scenario; None after the last step. `ends`: the scenario is over and waits.
+
+    A scenario that plays at a pace of its own says which: since `paced_at`, in the time of its events, and `clock_at`,
+    in the time of the host's clock, `pace` seconds pass for each second of that clock. Both times are UTC microseconds,
+    and 0 if the scenario plays in real time.
+    """
 
     scenario: str
     text: str
     ends: bool = False
+    title: str = ""
+    position: float = 0.0
+    duration: float = 0.0
+    next_text: str = ""
+    next_in: float | None = None
+    paced_at: Int64 = 0
+    clock_at: Int64 = 0
+    pace: float = 1.0
+
+
+class ScenarioPaced(Event, frozen=True, kw_only=True, gc=False, omit_defaults=True, tag="scenario_paced"):
+    """The pace of a scenario changed; 0 means that it was stopped. `clock_at` is the host's clock, UTC microseconds."""
+
+    scenario: str
+    pace: float
+    clock_at: Int64
 
 
 AnyEvent = (
@@ -651,6 +675,7 @@ AnyEvent = (
     | RecordingRestarted
     | ClockChanged
     | ScenarioStep
+    | ScenarioPaced
 )
 """Every event type; `msgspec.json.Decoder(AnyEvent)` decodes one."""
 

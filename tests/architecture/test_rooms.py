@@ -17,8 +17,8 @@ MOST_ROOT_FILES = 12
 LONGEST = 600
 LONGER_MODULES: dict[str, int] = {
     "fuseboard_engine.breaker.circuit_breaker": 690,
-    "fuseboard_engine.events": 700,
-    "fuseboard_storage.board.board": 660,  # a method for each type of event
+    "fuseboard_engine.events": 730,
+    "fuseboard_storage.board.board": 680,  # a method for each type of event
     "fuseboard_engine.engine": 1000,  # the facade: two thirds are signatures and docstrings
 }
 """Modules that are longer than the alarm: each is one catalogue or one state machine."""

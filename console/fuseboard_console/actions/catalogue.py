@@ -125,6 +125,17 @@ ACTIONS: tuple[Action, ...] = (
         footer=False,
     ),
     Action(
+        "inject",
+        ("i",),
+        "fault",
+        "Let the selected adapter of a scenario fail, or end that. Opens a menu.",
+        "Scenarios",
+        verb="inject",
+        pages=ADAPTERS,
+        needs_selection=True,
+        footer=False,
+    ),
+    Action(
         "detail",
         ("enter",),
         "detail",
@@ -230,12 +241,14 @@ ACTIONS: tuple[Action, ...] = (
     ),
     Action("run_resumable", ("f",), "resumable only", "Show only runs that can be resumed.", pages=("workflows",)),
     Action("play", ("enter",), "play", "Play the selected scenario and watch it.", "Scenarios", pages=("scenarios",)),
+    Action("next_step", ("n",), "next step", "Go to the next step of the scenario.", "Scenarios", steers=True),
+    Action("restart", ("0",), "start over", "Play the scenario from the beginning.", "Scenarios", steers=True),
     Action("stop_playing", ("s",), "stop", "Stop the scenario that is playing.", "Scenarios", pages=("scenarios",)),
     Action("open", ("enter",), "open", "Show everything about the selected line.", pages=LISTS),
     Action(
         "outcome", ("f",), "outcome", "Show only routes with one outcome; press again for the next.", pages=("routes",)
     ),
-    Action("pause", ("space",), "pause", "Pause the view; press again to catch up."),
+    Action("pause", ("space",), "pause", "Pause the view, the replay or the scenario; press again to go on."),
     Action("back", ("left",), "10 s back", "Go ten seconds back in time.", "Time", footer=False),
     Action("forward", ("right",), "10 s on", "Go ten seconds forward in time.", "Time", footer=False),
     Action("previous_event", ("left_square_bracket",), "rewind", "Go back one event.", "Time"),

@@ -40,4 +40,6 @@ def key_conflicts(actions: Sequence[Action], keys: Keys) -> list[tuple[str, str]
 
 
 def _share_a_page(action: Action, other: Action) -> bool:
+    if action.steers != other.steers:  # while a scenario plays, its own keys come first
+        return False
     return not action.pages or not other.pages or bool(set(action.pages) & set(other.pages))

@@ -23,6 +23,7 @@ class Action(NamedTuple):
         footer: Whether the footer shows it.
         pages: The pages it works on; empty for all.
         run: The Textual action it calls, if that is not its id.
+        steers: Whether it steers a scenario, and works only while one plays.
     """
 
     id: str
@@ -36,6 +37,7 @@ class Action(NamedTuple):
     footer: bool = True
     pages: tuple[str, ...] = ()
     run: str = ""
+    steers: bool = False
 
     @property
     def call(self) -> str:
@@ -62,6 +64,11 @@ def on_page(actions: Sequence[Action], page: str) -> tuple[Action, ...]:
 def read_only_actions(actions: Sequence[Action]) -> tuple[Action, ...]:
     """Return the actions that send no command to an engine; a replay has only these."""
     return tuple(action for action in actions if not action.verb)
+
+
+def without_steering(actions: Sequence[Action]) -> tuple[Action, ...]:
+    """Return the actions that work while no scenario plays."""
+    return tuple(action for action in actions if not action.steers)
 
 
 def collapse_page_keys(actions: Sequence[Action]) -> tuple[Action, ...]:

@@ -17,10 +17,10 @@ from textual.screen import Screen
 
 from fuseboard_console.actions.catalogue import ACTIONS, actions_for
 from fuseboard_console.actions.keymap import with_keys
-from fuseboard_console.actions.model import Action, key_for, on_page, read_only_actions
+from fuseboard_console.actions.model import Action, key_for, on_page, read_only_actions, without_steering
 from fuseboard_console.app.customisation import Customisation
 from fuseboard_console.app.frame import FrameRenderer
-from fuseboard_console.app.operator_actions import OperatorActions
+from fuseboard_console.app.operator_actions import OperatorActions, Steering
 from fuseboard_console.app.polling import POLL, Polling
 from fuseboard_console.app.session_stack import SessionStack
 from fuseboard_console.app.suspend import has_shell, install_suspend_handlers
@@ -33,7 +33,7 @@ from fuseboard_console.painting.scrollbar import draw_scrollbars
 from fuseboard_console.preferences.model import DEFAULT, Preferences
 from fuseboard_console.screens.detail_modal import DetailModal
 from fuseboard_console.sources.feed import Feed, Mailbox
-from fuseboard_console.sources.session import Session, Speeds
+from fuseboard_console.sources.session import Controls, Session, Speeds
 from fuseboard_console.text.glyphs import ASCII, UNICODE, Glyphs
 from fuseboard_console.text.safe_text import safe_text
 from fuseboard_console.tui.bindings import bindings_of
@@ -97,6 +97,7 @@ class ConsoleApp(App[None]):
         now: Callable[[], int] = wall_clock,
         poll: float = POLL,
         failure_reason: Callable[[], str] | None = None,
+        controls: Controls | None = None,
         preferences: Preferences = DEFAULT,
         show_hints_at_start: bool = False,
         reveal: bool = False,
@@ -115,6 +116,7 @@ class ConsoleApp(App[None]):
             poll: seconds between two polls of the feed.
             failure_reason: returns a sentence when something is wrong that the recording does not show, else an empty
                 text. The sentence is shown once.
+            controls: steers the scenario whose recording this is; None if it is no scenario of this console.
             preferences: the operator's preferences.
             show_hints_at_start: whether to show the hints of a first start.
         """
@@ -125,7 +127,7 @@ class ConsoleApp(App[None]):
         self._show_hints_at_start = show_hints_at_start
         self.actions = with_keys(actions_for(mailbox is None), preferences.keys)
         name = safe_text(file, 200)
-        first = Session(feed, name, mailbox, replay=replay, failure_reason=failure_reason)
+        first = Session(feed, name, mailbox, replay=replay, controls=controls, failure_reason=failure_reason)
         self.sessions = SessionStack(first, now, self.show_notice, self.key, self._session_changed)
         for own in THEMES:
             self.register_theme(own)
@@ -137,6 +139,7 @@ class ConsoleApp(App[None]):
         self.customisation = Customisation(self, preferences)
         self.renderer = FrameRenderer(self, self.palette)
         self.operator = OperatorActions(self)
+        self.steering = Steering(self)
         self._bind_actions(preferences, read_only=mailbox is None)
         self.overview = Overview(self, name, preferences)
         self.page: Page = self.overview
@@ -186,6 +189,8 @@ class ConsoleApp(App[None]):
     def available_actions(self) -> tuple[Action, ...]:
         """The actions that work on the page in view: those that the footer, the help and the palette offer."""
         actions = on_page(self.actions, self.page.PAGE)
+        if self.sessions.controls is None:
+            actions = without_steering(actions)
         return read_only_actions(actions) if self.dispatcher.read_only else actions
 
     @property
@@ -225,6 +230,7 @@ class ConsoleApp(App[None]):
     def compose(self) -> ComposeResult:
         """Yield the widgets, top to bottom."""
         yield self.renderer.header
+        yield self.renderer.caption
         yield self.renderer.banner
         yield self._body
         yield self.renderer.footer
@@ -262,6 +268,8 @@ class ConsoleApp(App[None]):
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """Return whether an action works on the page in view, or on the screen on top."""
         known = [one for one in self.actions if one.call.partition("(")[0] == action]
+        if self.sessions.controls is None and any(one.steers for one in known):
+            return False
         if not known or not any(one.pages for one in known):
             return True
         page = getattr(self.screen, "PAGE", self.page.PAGE)
@@ -381,6 +389,14 @@ class ConsoleApp(App[None]):
         while not self.sessions.at_bottom:
             self.pop_session()
 
+    def leave_scenario(self, then: Callable[[], object]) -> None:
+        """Do what ends the scenario that was started from this console; ask first if it has not ended by itself."""
+        self.steering.leave(then)
+
+    async def action_quit(self) -> None:
+        """Quit; ask first while a scenario plays."""
+        self.steering.leave(self.exit, quits=True)
+
     def _session_changed(self) -> None:
         self.renderer.forget_connection()
         self.clear_notifications()  # they are about the session that was left
@@ -394,10 +410,13 @@ class ConsoleApp(App[None]):
             if self.sessions.paused:
                 self.action_pause()
             return
+        self.steering.leave_view(self._leave_session)
+
+    def _leave_session(self) -> None:
         while len(self.screen_stack) > 1:  # the detail of a past moment does not apply to the present
             self.pop_screen()
         self.pop_session()
-        if self.sessions.past or self.sessions.current.speeds:
+        if self.sessions.past or self.sessions.controls:
             self.show_notice(f"Back at {self.sessions.current.file}.")
         elif connection_of(self.feed.board, self.sessions.now()).state == "live":
             self.show_notice("Live again.")
@@ -410,9 +429,19 @@ class ConsoleApp(App[None]):
         """Pause the view or the replay, or resume it."""
         if self.sessions.replay is not None:
             self.sessions.replay.toggle()
+        elif self.sessions.controls is not None:
+            self.steering.toggle()
         else:
             self.sessions.toggle_pause()
         self.show()
+
+    def action_next_step(self) -> None:
+        """Go to the next step of the scenario."""
+        self.steering.next_step()
+
+    def action_restart(self) -> None:
+        """Play the scenario from the beginning."""
+        self.steering.restart()
 
     async def action_back(self) -> None:
         """Go ten seconds back."""
@@ -510,6 +539,10 @@ class ConsoleApp(App[None]):
         """Let the selected breaker decide again."""
         await self.operator.send("enable")
 
+    def action_inject(self) -> None:
+        """Choose a fault for the selected adapter of a scenario."""
+        self.operator.inject()
+
     # ---------------------------------------------------------------- looks and the palette
 
     def action_copy(self) -> None:
@@ -552,6 +585,8 @@ class ConsoleApp(App[None]):
         from fuseboard_console.app.palette_actions import commands_of
 
         actions = read_only_actions(self.actions) if self.dispatcher.read_only else self.actions
+        if self.sessions.controls is None:
+            actions = without_steering(actions)
         return commands_of(self, actions, self.available_actions)
 
     def action_command_palette(self) -> None:

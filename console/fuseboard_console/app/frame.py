@@ -5,15 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from fuseboard_console.actions.model import collapse_page_keys, promoted
-from fuseboard_console.painting.line_bar import FoldedBar
+from fuseboard_console.painting.line_bar import FoldedBar, LinesBar
 from fuseboard_console.text.formatting import SECOND, whole_span
-from fuseboard_console.text.line import Line
 from fuseboard_console.tui.themes import Palette
 from fuseboard_console.views.adapters.engine_presence import Connection, connection_of
 from fuseboard_console.views.frame.banner import banner
 from fuseboard_console.views.frame.footer import footer_line
 from fuseboard_console.views.frame.header import Counting, Heading, header_line, summary_lines
-from fuseboard_console.views.frame.scenario_caption import caption_line
+from fuseboard_console.views.frame.scenario_caption import CaptionKeys, caption_lines
 from fuseboard_console.views.frame.seek_bar import SeekBar, SeekView, seek_bar, time_at
 from fuseboard_console.widgets.filter_bar import FilterBar
 from fuseboard_console.widgets.footer import FooterBar
@@ -23,11 +22,8 @@ if TYPE_CHECKING:
     from textual.timer import Timer
 
     from fuseboard_console.app.protocols import Console
+    from fuseboard_console.tui.protocols import Frame
 
-KEYS = 38
-"""Cells of the footer that its most needed keys keep when the caption of a scenario is shown."""
-SEEK_KEYS = 25
-"""Additional cells that they keep while the past is shown."""
 COUNTDOWN_INTERVAL = 0.1
 """Seconds between two frames while a countdown is in sight."""
 NOT_SHOWN = (-1, -1)
@@ -39,6 +35,7 @@ class FrameRenderer:
     def __init__(self, console: Console, palette: Palette) -> None:
         self._console = console
         self.header = HeaderBar(palette)
+        self.caption = LinesBar(palette, id="caption")
         self.banner = FoldedBar(palette, id="banner")
         self.footer = FooterBar(palette)
         self.filter = FilterBar(palette)
@@ -58,7 +55,7 @@ class FrameRenderer:
 
     def apply_palette(self, palette: Palette) -> None:
         """Repaint the bars in the palette of another theme."""
-        for bar in (self.header, self.banner, self.footer, self.filter):
+        for bar in (self.header, self.caption, self.banner, self.footer, self.filter):
             bar.repaint(palette)
 
     # ---------------------------------------------------------------- frames
@@ -92,6 +89,7 @@ class FrameRenderer:
             self.banner.set_class(bool(notice), "shown")
             self.banner.show(notice)
             self.render_header()
+            self._render_caption(frame)
             self._render_footer()
             if console.page.is_attached:
                 console.page.show(console.frame)
@@ -153,7 +151,10 @@ class FrameRenderer:
             behind,
             where,
             bool(console.feed.trouble),
+            scenario=console.feed.board.scenario is not None,
+            alarm=sessions.trouble_below,
         )
+        self.header.set_class(heading.scenario and view is None, "scenario")
         if view is not None:
             summary = summary_lines(heading, console.size.width, console.glyphs)
             self._render_seek_bar(view._replace(where=(sessions.current.file, *where), summary=summary))
@@ -175,25 +176,35 @@ class FrameRenderer:
         view = self._console.sessions.seek_view
         return None if view is None else time_at(view, self.seek_bar, column)
 
+    def _render_caption(self, frame: Frame) -> None:
+        """Render the caption of the scenario that plays, in the past too."""
+        console = self._console
+        keys = CaptionKeys()
+        if console.sessions.controls is not None:
+            keys = CaptionKeys(console.key("restart"), "" if console.sessions.at_bottom else console.key("live"))
+        (width, height), past = console.size, console.sessions.replay is not None
+        lines = caption_lines(frame.board, frame.now, width, height, console.glyphs, keys, word=past)
+        self.caption.show_lines(lines)
+
     def _render_footer(self) -> None:
         console = self._console
         first = self._first_keys()
-        caption: Line = ()
-        if self.connection.state == "live":  # an engine that has ended plays no scenario
-            room = console.size.width - KEYS - SEEK_KEYS * bool(first)
-            caption = caption_line(console.feed.board, console.sessions.now(), room, console.glyphs)
         read_only = console.dispatcher.read_only
-        key = (console.page.PAGE, first, read_only, console.size.width, caption)
+        key = (console.page.PAGE, first, read_only, console.size.width)
         if key == self._footer_key:
             return
         self._footer_key = key
         actions = collapse_page_keys(promoted(console.available_actions, first))
-        self.footer.show_keys(footer_line(actions, console.size.width, read_only, caption))
+        self.footer.show_keys(footer_line(actions, console.size.width, read_only))
 
     def _first_keys(self) -> dict[str, str]:
-        """Return the actions that come first while the past is shown, with their labels."""
+        """Return the actions that come first while the past or a scenario is shown, with their labels."""
         if self._console.sessions.paused:
             return {"pause": "resume"}
+        if (controls := self._console.sessions.controls) is not None:
+            stop = {"pause": "go on" if controls.paused else "stop"}
+            fault = {} if self._console.dispatcher.read_only else {"inject": "fault"}
+            return {**stop, "next_step": "next step", "restart": "start over", **fault}
         view = self._console.sessions.seek_view
         if view is None:
             return {}

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from fuseboard_console.app.app import ConsoleApp
     from fuseboard_console.sources.feed import Feed, Mailbox
     from fuseboard_console.sources.replay import Replay
+    from fuseboard_console.sources.session import Controls
 
 FRAMES = "120"
 """Frames a second at most. There are a tenth as many, but a key waits for up to two of these before it is answered."""
@@ -37,12 +38,14 @@ async def watch(
     read_only: bool,
     preferences: Preferences = DEFAULT,
     failure_reason: Callable[[], str] | None = None,
+    controls: Controls | None = None,
     reveal: bool = False,
 ) -> int:
     """Open the console on a recording and return the exit code when it is left, by a key or by a signal.
 
     `preferences` are the operator's. `reveal` shows payloads of dead letters with their
-    secrets. `failure_reason` is polled for trouble that the recording does not show: see `ConsoleApp`.
+    secrets. `failure_reason` is polled for trouble that the recording does not show, and `controls` steers the scenario
+    that it is of: see `ConsoleApp`.
 
     Raises:
         RecordingError: The file is missing, no recording, or of a newer version.
@@ -51,7 +54,15 @@ async def watch(
         await tail.read_first()
         live = LiveRecording(tail)
         mailbox = live if not read_only and os.access(file, os.W_OK) else None  # its keys could not work
-        return await _show(live, file, preferences, mailbox=mailbox, failure_reason=failure_reason, reveal=reveal)
+        return await _show(
+            live,
+            file,
+            preferences,
+            mailbox=mailbox,
+            failure_reason=failure_reason,
+            controls=controls,
+            reveal=reveal,
+        )
 
 
 async def watch_replay(
@@ -81,6 +92,7 @@ async def _show(
     mailbox: Mailbox | None = None,
     replay: Replay | None = None,
     failure_reason: Callable[[], str] | None = None,
+    controls: Controls | None = None,
     reveal: bool = False,
 ) -> int:
     os.environ.setdefault("TEXTUAL_FPS", FRAMES)  # Textual looks at it when it is imported
@@ -94,6 +106,7 @@ async def _show(
         glyphs=glyphs_for(preferences.glyphs, os.environ),
         theme=theme_id(preferences.theme),
         failure_reason=failure_reason,
+        controls=controls,
         preferences=preferences,
         show_hints_at_start=first_start(state_folder()),
         reveal=reveal,

@@ -1,8 +1,9 @@
-"""The operator's commands on breakers: which adapters they apply to, and the question before the dangerous ones."""
+"""The operator's commands: their adapters, and the questions before dangerous ones. Also steers scenarios."""
 
 from __future__ import annotations
 
 import os
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -11,10 +12,12 @@ from fuseboard_console.operator.bulk_prompts import MAX_BREAKERS, batch_prompt
 from fuseboard_console.operator.prompts import open_many_prompt, prompt_for, refusing_adapters, reset_all_prompt
 from fuseboard_console.text.safe_text import safe_text
 from fuseboard_console.views.adapters.engine_names import EngineNames, engine_names
+from fuseboard_console.views.frame.scenario_caption import seconds_in
 from fuseboard_storage.board.board import AdapterKey
 
 if TYPE_CHECKING:
     from fuseboard_console.app.protocols import Console
+    from fuseboard_console.sources.session import Controls
 
 
 class OperatorActions:
@@ -157,6 +160,38 @@ class OperatorActions:
 
         console.push_screen(ConfirmScreen(question.title, question.text, question.yes), answered)
 
+    def inject(self) -> None:
+        """Choose a fault for the target, or for all marked adapters, of the scenario that plays."""
+        console = self._console
+        board, keys = console.feed.board, self._marked
+        alone = None if keys else self._target()
+        chosen = keys or (() if alone is None else (alone,))
+        if self.refuse_if_read_only() or not chosen:
+            return
+        playing = None if board.scenario is None else board.scenario.scenario
+        if any((row := board.instances.get(key.instance)) is None or row.name != playing for key in chosen):
+            console.show_notice("Only the adapters of a scenario take faults. Page 7 has scenarios to play.")
+            return
+        if console.dispatcher.notify_if_over(chosen[0].instance):
+            return
+        from fuseboard_console.screens.fault_menu import FaultChoice, FaultMenu
+
+        subject = self._engines.adapter(chosen[0]) if len(chosen) == 1 else f"{len(chosen):,} adapters"
+
+        async def answered(choice: FaultChoice | None) -> None:
+            if choice is not None:
+                await self.send_fault(choice.fault, choice.args, chosen)
+
+        console.push_screen(FaultMenu(f"A fault for {subject}"), answered)
+
+    async def send_fault(self, fault: str, args: Mapping[str, float], keys: Sequence[AdapterKey]) -> None:
+        """Begin a fault of adapters, with its arguments; an empty one ends their fault."""
+        for key in keys:
+            if fault:
+                await self._console.dispatcher.send("inject", key.adapter, key.instance, {"fault": fault, **args})
+            else:
+                await self._console.dispatcher.send("heal", key.adapter, key.instance)
+
     def _ask_for_marked(self, verb: str, keys: tuple[AdapterKey, ...], args: dict[str, Any] | None = None) -> bool:
         """Send a command for the marked adapters once a word was typed; return False when none are marked."""
         console = self._console
@@ -182,3 +217,68 @@ class OperatorActions:
 
         console.push_screen(TypedConfirmScreen(*question), answered)
         return True
+
+
+class Steering:
+    """Steers the scenario in view, if this console started it."""
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+
+    @property
+    def active(self) -> bool:
+        """Whether a scenario is in view that this console steers."""
+        return self._console.sessions.controls is not None
+
+    def toggle(self) -> None:
+        """Stop the scenario, or let it go on."""
+        if (controls := self._controls_before_end("The scenario has ended.")) is not None:
+            controls.toggle()
+
+    def next_step(self) -> None:
+        """Go to the next step of the scenario."""
+        if (controls := self._controls_before_end("No step follows: the scenario has ended.")) is not None:
+            controls.next_step()
+
+    def restart(self) -> None:
+        """Play the scenario from the beginning."""
+        if (controls := self._console.sessions.controls) is not None:
+            controls.restart()
+            self._console.show()
+
+    def _controls_before_end(self, ended: str) -> Controls | None:
+        """Return what steers the scenario; after its end show the sentence `ended` and return None."""
+        console = self._console
+        step = console.feed.board.scenario
+        if self.active and step is not None and step.ends:
+            console.show_notice(f"{ended} {console.key('restart')} plays it again.")
+            return None
+        return console.sessions.controls
+
+    def leave_view(self, then: Callable[[], object]) -> None:
+        """Do what leaves the session in view; if a scenario plays in it, ask first."""
+        if self.active:
+            self.leave(then)
+        else:
+            then()
+
+    def leave(self, then: Callable[[], object], *, quits: bool = False) -> None:
+        """Do what ends the scenario that was started from this console; ask first if it has not ended by itself.
+
+        With `quits`, it ends the scenario that the console was opened on too.
+        """
+        step = self._console.sessions.unfinished(bottom=quits)
+        if step is None:
+            then()
+            return
+        from fuseboard_console.screens.confirm import ConfirmScreen
+
+        name = safe_text(step.scenario, 60)
+        played = f"{seconds_in(step, self._console.sessions.now()):.0f} of its {step.duration:g} s are played."
+
+        def answered(yes: bool | None) -> None:
+            if yes:
+                then()
+
+        question = ConfirmScreen(f"Leave the scenario {name}?", f"{played} Its engine ends.", "Leave")
+        self._console.push_screen(question, answered)

@@ -61,6 +61,29 @@ class AdapterCommands(Provider):
                     does = f"{_action_text(action)} {name}"
                     yield Hit(score, Content(does), partial(self._host.act_on, action, key), does, action.description)
 
+        if not self._host.dispatcher.read_only:
+            for hit in self._faults(query):
+                yield hit
+
+    def _faults(self, query: str) -> Iterator[Hit]:
+        """Yield the faults of a scenario's adapters: `hang pre`."""
+        board = self._host.frame.board
+        first, _, rest = query.casefold().strip().partition(" ")
+        if board.scenario is None or len(first) < 2:
+            return
+        from fuseboard_console.screens.fault_menu import choices
+
+        players = {row.id for row in board.instances.values() if row.name == board.scenario.scenario}
+        keys = [key for key in board.adapters if key.instance in players]
+        for choice in choices():
+            words = f"{choice.fault} {choice.label}".casefold().replace("_", " ").split()
+            if any(word.startswith(first) for word in words):
+                for key in named(rest.strip(), keys):
+                    name = self._name(key)
+                    text = f"{name}: {choice.label}"
+                    inject = partial(self._host.operator.send_fault, choice.fault, choice.args, [key])
+                    yield Hit(1.0, Content(text), inject, text, "A fault of the scenario.")
+
     def _name(self, key: AdapterKey) -> str:
         board = self._host.frame.board
         engine = board.instances.get(key.instance) if len(board.instances) > 1 else None

@@ -31,6 +31,7 @@ class Polling:
         self._app = app
         self._interval = interval
         self._idle = 0  # polls in a row without a new event
+        self._watched_at = 0  # the second in which the recording below a scenario was last looked at
         self._data_key = (-1, "", 0)  # the Board, the page and the second for which the page last refreshed its data
 
     async def run(self) -> None:
@@ -44,6 +45,7 @@ class Polling:
                     app.renderer.render_header()
             else:
                 await self._read()
+            await self._watch_below()
             await self._refresh_page_data()
             app.page.flush_deferred()
             for dispatcher in app.sessions.dispatchers:
@@ -65,6 +67,14 @@ class Polling:
             await asyncio.sleep(0)  # keys that came meanwhile are handled first
         if renderer.stale:
             renderer.render()
+
+    async def _watch_below(self) -> None:
+        """Look once a second whether the recording below a scenario has trouble."""
+        second = int(time.monotonic())
+        if second != self._watched_at:
+            self._watched_at = second
+            if await self._app.sessions.watch_below():
+                self._app.renderer.render_header()
 
     async def _refresh_page_data(self) -> None:
         """Let the page read from the recording. That may change without an event, so it reads once a second too."""

@@ -9,12 +9,16 @@ from weakref import WeakKeyDictionary
 
 from fuseboard_console.operator.dispatcher import CommandDispatcher, Notify
 from fuseboard_console.sources.feed import FEED_ERRORS
-from fuseboard_console.sources.session import Session, Speeds
+from fuseboard_console.sources.session import Controls, Session, Speeds
 from fuseboard_console.text.formatting import SECOND
 from fuseboard_console.text.safe_text import safe_text
 from fuseboard_console.views.adapters.engine_names import EngineNames, engine_names
 from fuseboard_console.views.adapters.engine_presence import Connection, connection_to
+from fuseboard_console.views.frame.scenario_caption import trouble_text
 from fuseboard_console.views.frame.seek_bar import SeekView
+from fuseboard_engine.events import ScenarioStep
+from fuseboard_storage.board.board import Board
+from fuseboard_storage.board.presence import note_life, player_of, time_of
 from fuseboard_storage.errors import RecordingError
 
 if TYPE_CHECKING:
@@ -58,6 +62,9 @@ class SessionStack:
         self._reported: set[Session] = set()  # the sessions whose failure was reported
         self._paused_at: int | None = None
         self._read_at: WeakKeyDictionary[Session, int] = WeakKeyDictionary()  # when each live session was last read
+        self._scenario_at: tuple[Board | None, int] = (None, 0)  # the newest time shown of a scenario's Board
+        self.trouble_below = ""
+        """What is wrong with the recording below the scenario in view, as safe text; empty if nothing is."""
         self.unread = False
         """Whether the session in view has not been read since it came into view or was resumed."""
         self.behind = 0
@@ -65,7 +72,7 @@ class SessionStack:
 
     def _dispatcher_for(self, session: Session) -> CommandDispatcher:
         def connection(instance: int) -> Connection:
-            return connection_to(session.feed.board, instance, self._clock())
+            return connection_to(session.feed.board, instance, time_of(session.feed.board, self._clock()))
 
         def engines() -> EngineNames:
             return engine_names(session.feed.board)
@@ -105,7 +112,7 @@ class SessionStack:
     @property
     def speeds(self) -> Speeds | None:
         """The source whose speed the operator changes: the replay or the scenario; None without either."""
-        return self.current.replay or self.current.speeds
+        return self.current.replay or self.current.controls
 
     @property
     def paused(self) -> bool:
@@ -124,12 +131,19 @@ class SessionStack:
         if self._paused_at is not None:
             return self._paused_at
         now = self._clock()
-        return min(now, self._read_at.get(self.current, now) + UNREAD)
+        now = min(now, self._read_at.get(self.current, now) + UNREAD)
+        board = self.current.feed.board
+        if player_of(board) is None:
+            return now
+        # The end of a pace is known a moment after it; the time shown never goes back for that.
+        self._scenario_at = (board, max(time_of(board, now), self._scenario_at[1] * (self._scenario_at[0] is board)))
+        return self._scenario_at[1]
 
     async def read(self) -> bool:
         """Read what is new in the session in view. Return whether there was something."""
         session, began = self.current, self._clock()
         new = await session.feed.advance()
+        note_life(session.feed.board)
         self._read_at[session] = began  # what it has come to hold while it was read may not be in it
         if session is self.current:
             self.unread = False
@@ -139,9 +153,37 @@ class SessionStack:
     def scenario(self) -> tuple[str, str] | None:
         """The name of the scenario that plays and its speed, such as `2`; None when none plays."""
         for session in self._sessions[1:]:
-            if session.speeds is not None:
-                return session.file.removesuffix(".db"), f"{session.speeds.speed:g}"
+            if session.controls is not None:
+                return session.file.removesuffix(".db"), f"{session.controls.speed:g}"
         return None
+
+    @property
+    def controls(self) -> Controls | None:
+        """Steers the scenario in view; None when none is."""
+        return self.current.controls
+
+    def unfinished(self, *, bottom: bool) -> ScenarioStep | None:
+        """Return the current step of a scenario of this console that has not ended; None if there is none.
+
+        With `bottom`, the session that the console was opened on may be one.
+        """
+        for session in self._sessions[0 if bottom else 1 :]:
+            step = session.feed.board.scenario
+            if session.controls is None or step is None or step.ends:
+                continue
+            if not (session.failure_reason and session.failure_reason()):
+                return step
+        return None
+
+    async def watch_below(self) -> bool:
+        """Read what is new in the live recording below a scenario; return whether `trouble_below` changed."""
+        first, before = self._sessions[0], self.trouble_below
+        self.trouble_below = ""
+        if not self.at_bottom and first.replay is None and self.scenario is not None:
+            with suppress(*FEED_ERRORS):
+                await first.feed.advance()
+            self.trouble_below = trouble_text(first.feed.board, first.feed.trouble, first.file, self._clock())
+        return self.trouble_below != before
 
     @property
     def seek_view(self) -> SeekView | None:
@@ -149,7 +191,9 @@ class SessionStack:
         replay = self.replay
         if replay is None:
             return None
-        back = None if self.at_bottom else (self._clock() - replay.position) / SECOND
+        back = None
+        if not self.at_bottom:
+            back = (time_of(self._sessions[-2].feed.board, self._clock()) - replay.position) / SECOND
         return SeekView(replay.position, replay.start, replay.end, replay.speed, replay.playing, back, replay.changes)
 
     # ---------------------------------------------------------------- changes

@@ -104,11 +104,12 @@ def leave_on_signals(leave: Callable[[int], object]) -> None:
         loop.add_signal_handler(number, leave, exit_codes.OK)
 
 
-def run_loop(main: Coroutine[Any, Any, T]) -> T:
+def run_loop(main: Coroutine[Any, Any, T], make_loop: Callable[[], Any] | None = None) -> T:
     """Run a coroutine that uses `leave_on_signals` in an event loop of its own, and return its result."""
     import asyncio
 
     try:
-        return asyncio.run(main)
+        with asyncio.Runner(loop_factory=make_loop) as runner:
+            return runner.run(main)
     finally:
         end_on_interrupt()  # the loop has put back Python's own handler

@@ -106,6 +106,7 @@ async def _watch(scenario: Path, record: str | None, preferences: Preferences) -
     from fuseboard_console.cli.interrupts import leave_on_signals
     from fuseboard_console.cli.output import complain
     from fuseboard_console.sources.scenario_process import ScenarioProcess
+    from fuseboard_console.sources.scenario_session import ScenarioControls
 
     task = asyncio.current_task()
     assert task is not None
@@ -123,7 +124,11 @@ async def _watch(scenario: Path, record: str | None, preferences: Preferences) -
         engine = ScenarioProcess.start(scenario, path, Path(folder) / "engine.log")
         try:
             return await watch(
-                str(path), read_only=False, preferences=preferences, failure_reason=engine.failure_reason
+                str(path),
+                read_only=False,
+                preferences=preferences,
+                failure_reason=engine.failure_reason,
+                controls=ScenarioControls(engine),
             )
         except asyncio.CancelledError:
             if not codes:

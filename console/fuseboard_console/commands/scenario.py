@@ -19,7 +19,8 @@ if TYPE_CHECKING:
     from fuseboard_console.views.events.narrator import EventNarrator
     from fuseboard_engine.events import Event
     from fuseboard_engine.scenario.model import Scenario
-    from fuseboard_engine.scenario.player import Player, Verdict
+    from fuseboard_engine.scenario.player import Verdict
+    from fuseboard_engine.scenario.show import Show
 
 SUMMARY = "play failure scenarios, or check them as tests"
 DESCRIPTION = """A scenario is a YAML file: adapters, traffic, a timeline of faults, and the expected results.
@@ -70,11 +71,14 @@ def add_arguments(parser: ArgumentParser) -> None:
         type=speed,
         default=1.0,
         metavar="N",
-        help="run the script at 0.25 to 64 times the speed (default: 1)",
+        help="play at 0.25 to 64 times the speed (default: 1); latencies and waits keep their proportions",
     )
     play.add_argument("--quiet", action="store_true", help="print nothing")
     play.add_argument(
-        "--while-stdin", action="store_true", help="read a speed a line from standard input, and stop at its end"
+        "--while-stdin",
+        action="store_true",
+        help="read pause, resume, next, again or a speed from each line of standard input, wait at the scenario's end, "
+        "and stop at the end of the input",
     )
 
 
@@ -196,9 +200,11 @@ def _play(args: Namespace) -> int:
     from fuseboard_console.cli.output import print_out
     from fuseboard_console.views.events.narrator import verdict_lines
     from fuseboard_engine.scenario.model import load
+    from fuseboard_engine.scenario.paced_time import PacedLoop
 
     scenario = load(find(args.scenario))
-    verdict = run_loop(_play_now(scenario, args))
+    play = _play_show if args.while_stdin else _play_now
+    verdict = run_loop(play(scenario, args), lambda: PacedLoop(args.speed))
     if isinstance(verdict, int):
         return verdict
     if not args.quiet:
@@ -208,30 +214,23 @@ def _play(args: Namespace) -> int:
 
 
 async def _play_now(scenario: Scenario, args: Namespace) -> Verdict | int:
-    """Play in real time and return the verdict; the exit code if stopped before the end."""
+    """Play at the speed of the running loop and return the verdict; the exit code if stopped before the end."""
     import asyncio
 
-    from fuseboard_console.cli.interrupts import leave_on_signals
     from fuseboard_console.views.events.narrator import EventNarrator
-    from fuseboard_engine.runtime.clock import wall_clock
+    from fuseboard_engine.scenario.paced_time import PacedLoop
     from fuseboard_engine.scenario.player import Player
     from fuseboard_storage import record
 
-    stopped: asyncio.Future[int] = asyncio.get_running_loop().create_future()
-
-    def stop(code: int) -> None:
-        if not stopped.done():
-            stopped.set_result(code)
-
-    leave_on_signals(stop)
-    narrator = EventNarrator(wall_clock())
+    loop = asyncio.get_running_loop()
+    assert isinstance(loop, PacedLoop)
+    stopped = _stopped_by_signal()
+    narrator = EventNarrator(loop.wall())
     events: asyncio.Queue[Event] = asyncio.Queue()
-    player = Player(scenario, on_event=None if args.quiet else events.put_nowait, speed=args.speed)
+    player = Player(scenario, wall=loop.wall, on_event=None if args.quiet else events.put_nowait)
     recording = record(player.engine, args.record) if args.record else None
     playing = asyncio.create_task(player.play(recording, repeat=args.again))
     printing = asyncio.create_task(_print_events(narrator, events))
-    if args.while_stdin:
-        _read_speeds(player, at_end=lambda: stop(exit_codes.OK))
     ends: set[asyncio.Future[Any]] = {playing, printing, stopped}
     try:
         await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
@@ -244,6 +243,44 @@ async def _play_now(scenario: Scenario, args: Namespace) -> Verdict | int:
         await asyncio.wait({playing, printing})
 
 
+async def _play_show(scenario: Scenario, args: Namespace) -> int:
+    """Play as standard input says until its end or a signal; return the exit code."""
+    import asyncio
+
+    from fuseboard_engine.scenario.show import Show
+    from fuseboard_storage import record
+
+    stopped = _stopped_by_signal()
+    show = Show(scenario, lambda engine: record(engine, args.record)) if args.record else Show(scenario)
+    playing = asyncio.create_task(show.run())
+    _read_orders(show, at_end=lambda: _stop(stopped, exit_codes.OK))
+    ends: set[asyncio.Future[Any]] = {playing, stopped}
+    try:
+        await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
+        if playing.done():
+            playing.result()  # raises: it ends only when it fails
+        return stopped.result()
+    finally:
+        playing.cancel()
+        await asyncio.wait({playing})
+
+
+def _stopped_by_signal() -> asyncio.Future[int]:
+    """Return a future that ends with the exit code when a signal asks to leave."""
+    import asyncio
+
+    from fuseboard_console.cli.interrupts import leave_on_signals
+
+    stopped: asyncio.Future[int] = asyncio.get_running_loop().create_future()
+    leave_on_signals(lambda code: _stop(stopped, code))
+    return stopped
+
+
+def _stop(stopped: asyncio.Future[int], code: int) -> None:
+    if not stopped.done():
+        stopped.set_result(code)
+
+
 async def _print_events(narrator: EventNarrator, events: asyncio.Queue[Event]) -> None:
     """Print a line for each notable event as it arrives, until cancelled."""
     from fuseboard_console.cli.output import flush_out, print_out
@@ -254,21 +291,25 @@ async def _print_events(narrator: EventNarrator, events: asyncio.Queue[Event]) -
             flush_out()
 
 
-def _read_speeds(player: Player, at_end: Callable[[], None]) -> None:
-    """Set the speed by the lines of standard input, and call `at_end` at its end."""
+def _read_orders(show: Show, at_end: Callable[[], object]) -> None:
+    """Do what the words of standard input say, and call `at_end` at its end."""
     import asyncio
     import os
 
     loop = asyncio.get_running_loop()
     source = sys.stdin.fileno()
+    orders = {"pause": show.pause, "resume": show.resume, "next": show.next_step, "again": show.restart}
 
     def readable() -> None:
         data = os.read(source, 4096)
         if not data:
             loop.remove_reader(source)
             at_end()
-        for word in data.split():
-            with suppress(ValueError):  # ignore what is not a speed
-                player.clock.speed = float(word)
+        for word in data.decode(errors="replace").split():
+            if word in orders:
+                orders[word]()
+                continue
+            with suppress(ValueError):  # ignore what is neither an order nor a speed
+                show.set_speed(float(word))
 
     loop.add_reader(source, readable)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from textual import on
+from textual.actions import SkipAction
 from textual.app import ComposeResult
 from textual.content import Content
 from textual.events import Click
@@ -257,7 +258,9 @@ class Overview(Page):
         self.host.show()
 
     def action_next_problem(self) -> None:
-        """Move the cursor to the next adapter that needs attention."""
+        """Move the cursor to the next adapter that needs attention. While a scenario is steered, the key is its own."""
+        if self.host.steering.active:
+            raise SkipAction
         if not self.table.next_problem(self.host.frame.now):
             self.host.show_notice("No breaker needs you.")
 

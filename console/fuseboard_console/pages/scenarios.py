@@ -82,6 +82,9 @@ class Scenarios(Page):
         if (wrong := self._listed[path].wrong) or self._listed[path].scenario is None:
             self.host.show_notice(safe_text(wrong, 400), "error")
             return
+        self.host.leave_scenario(lambda: run_in_background(self, lambda: self._start(path)))
+
+    async def _start(self, path: Path) -> None:
         from fuseboard_console.sources.scenario_session import start_scenario
 
         self.host.pop_all_sessions()
@@ -92,13 +95,17 @@ class Scenarios(Page):
             return
         self.host.push_session(place)
         self.host.go_to("overview")
-        slower, faster, live = (key_for(self.host.actions, id) for id in ("slower", "faster", "live"))
-        self.host.show_notice(f"{slower} and {faster} change the pace; {live} ends it and goes back.")
+        actions = ("pause", "slower", "faster", "live")
+        pause, slower, faster, live = (key_for(self.host.actions, id) for id in actions)
+        self.host.show_notice(f"{pause} stops it, {slower} and {faster} change its pace, {live} leaves it.")
 
     def action_stop_playing(self) -> None:
         """Stop the scenario that is playing."""
         if self.host.playing is None:
             self.host.show_notice("No scenario plays.")
             return
+        self.host.leave_scenario(self._stop)
+
+    def _stop(self) -> None:
         self.host.pop_all_sessions()
         self.host.show_notice("The scenario has ended.")

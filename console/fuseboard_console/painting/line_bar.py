@@ -66,3 +66,28 @@ class FoldedBar(LineBar):
         """Return line `y` of the widget."""
         line = self._lines[y] if y < len(self._lines) else ()
         return strip_of(line, self.size.width, self.palette, self.visual_style.rich_style)
+
+
+class LinesBar(LineBar):
+    """Shows some lines, and takes no room without any."""
+
+    DEFAULT_CSS = "LinesBar { display: none; }"
+
+    def __init__(self, palette: Palette, *, id: str) -> None:
+        super().__init__(palette, id=id)
+        self._lines: list[Line] = []
+
+    def show_lines(self, lines: list[Line]) -> None:
+        """Replace the lines."""
+        if lines == self._lines:
+            return
+        if len(lines) != len(self._lines):
+            self.display = bool(lines)
+            self.styles.height = len(lines)
+        self._lines = lines
+        self.refresh()
+
+    def render_line(self, y: int) -> Strip:
+        """Return line `y` of the widget."""
+        line = self._lines[y] if y < len(self._lines) else ()
+        return strip_of(line, self.size.width, self.palette, self.visual_style.rich_style)

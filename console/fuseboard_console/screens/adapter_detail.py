@@ -52,7 +52,7 @@ class AdapterDetailScreen(DetailModal):
         self._source = host
         self._successors = Successors()
         self._successors.note(host.frame.board)
-        self._doable = [action for action in own if action.verb]
+        self._doable = [action for action in own if action.verb and (action.id != "inject" or self._of_scenario)]
         self._window = window
         self._look = Look(WINDOWS[window], reading=not is_kept_by_board(WINDOWS[window]))
         self._shown: tuple[object, ...] = ()
@@ -60,6 +60,11 @@ class AdapterDetailScreen(DetailModal):
         self._read_at = 0.0
         for action in own:
             self._bindings.bind(",".join(action.keys), self._call(action), action.label)
+
+    @property
+    def _of_scenario(self) -> bool:
+        """Whether the adapter may be one of a scenario, which takes faults."""
+        return self.host.feed.board.scenario is not None
 
     @property
     def adapter(self) -> AdapterKey:

@@ -20,10 +20,10 @@ class ScenarioProcess:
         self._log = log
 
     @classmethod
-    def start(cls, scenario: Path, recording: Path, log: Path, *, speed: float = 1.0) -> Self:
-        """Play a scenario file in a loop, recorded to `recording`. Its errors are written to `log`."""
+    def start(cls, scenario: Path, recording: Path, log: Path) -> Self:
+        """Play a scenario file, recorded to `recording`; it waits at its end. Its errors are written to `log`."""
         command = [sys.executable, "-m", "fuseboard_console", "scenario", "play", str(scenario)]
-        options = ["--record", str(recording), "--again", "--quiet", "--while-stdin", "--speed", f"{speed:g}"]
+        options = ["--record", str(recording), "--quiet", "--while-stdin"]
         with log.open("wb") as output:
             # Its standard input is a pipe: if this process dies, the pipe closes and the engine ends.
             process = subprocess.Popen(
@@ -40,11 +40,11 @@ class ScenarioProcess:
         """Whether the process is running."""
         return self._process.poll() is None
 
-    def set_speed(self, speed: float) -> None:
-        """Change the speed of the script."""
+    def order(self, word: str) -> None:
+        """Send an order of `scenario play --while-stdin`: a speed, `pause`, `resume`, `next` or `again`."""
         if self._process.stdin is not None:
             with suppress(OSError):  # the process has ended; `failure_reason` says why
-                self._process.stdin.write(f"{speed:g}\n".encode())
+                self._process.stdin.write(f"{word}\n".encode())
                 self._process.stdin.flush()
 
     def failure_reason(self) -> str:

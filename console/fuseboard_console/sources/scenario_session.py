@@ -11,30 +11,46 @@ from fuseboard_console.sources.live import LiveRecording
 from fuseboard_console.sources.scenario_process import ScenarioProcess
 from fuseboard_console.sources.session import Session
 from fuseboard_console.text.safe_text import safe_text
-from fuseboard_engine.scenario.script_clock import FASTEST, SLOWEST
+from fuseboard_engine.scenario.paced_time import FASTEST, SLOWEST
 from fuseboard_storage.recording.tail import Tail
 
 
-class ScenarioSpeeds:
-    """The speed of a scenario's script, changed by factors of two."""
+class ScenarioControls:
+    """Steers the scenario that a process plays: pause, pace, the next step, and again from the beginning."""
 
     def __init__(self, engine: ScenarioProcess) -> None:
         self._engine = engine
         self.speed = 1.0
-        """Seconds of the script per second."""
+        """Seconds of the scenario per second while it is not paused."""
+        self.paused = False
+        """Whether the operator has stopped it."""
 
     def faster(self) -> float:
         """Double the speed; return it."""
-        return self._set(self.speed * 2)
+        return self._set_speed(self.speed * 2)
 
     def slower(self) -> float:
         """Halve the speed; return it."""
-        return self._set(self.speed / 2)
+        return self._set_speed(self.speed / 2)
 
-    def _set(self, speed: float) -> float:
+    def _set_speed(self, speed: float) -> float:
         self.speed = min(max(speed, SLOWEST), FASTEST)
-        self._engine.set_speed(self.speed)
+        self._engine.order(f"{self.speed:g}")
         return self.speed
+
+    def toggle(self) -> None:
+        """Stop the scenario, or let it go on."""
+        self.paused = not self.paused
+        self._engine.order("pause" if self.paused else "resume")
+
+    def next_step(self) -> None:
+        """Go to the next step."""
+        self._engine.order("next")
+
+    def restart(self) -> None:
+        """Play it from the beginning."""
+        self.paused = False
+        self._engine.order("again")
 
 
 async def start_scenario(scenario: Path, *, read_only: bool = False) -> Session:
@@ -55,7 +71,7 @@ async def start_scenario(scenario: Path, *, read_only: bool = False) -> Session:
             live,
             safe_text(recording.name, 100),
             None if read_only else live,
-            speeds=ScenarioSpeeds(engine),
+            controls=ScenarioControls(engine),
             failure_reason=engine.failure_reason,
             closing=closing.pop_all(),
         )

@@ -30,6 +30,27 @@ class Speeds(Protocol):
         ...
 
 
+class Controls(Speeds, Protocol):
+    """Steers a scenario while it plays."""
+
+    @property
+    def paused(self) -> bool:
+        """Whether the operator has stopped it."""
+        ...
+
+    def toggle(self) -> None:
+        """Stop it, or let it go on."""
+        ...
+
+    def next_step(self) -> None:
+        """Go to its next step."""
+        ...
+
+    def restart(self) -> None:
+        """Play it from the beginning."""
+        ...
+
+
 @dataclass(frozen=True, eq=False)
 class Session:
     """What the console shows.
@@ -39,7 +60,7 @@ class Session:
         file: The recording's name, as safe text.
         mailbox: Takes commands; None if none can be sent.
         replay: The feed, if it can travel in time.
-        speeds: What goes faster and slower, if anything does.
+        controls: Steers the scenario that plays, if one does.
         failure_reason: Returns why the session has failed in a way that the recording does not show; empty if it has
             not.
         closing: What is closed with the session.
@@ -49,6 +70,6 @@ class Session:
     file: str
     mailbox: Mailbox | None = None
     replay: Replay | None = None
-    speeds: Speeds | None = None
+    controls: Controls | None = None
     failure_reason: Callable[[], str] | None = None
     closing: AsyncExitStack = field(default_factory=AsyncExitStack)

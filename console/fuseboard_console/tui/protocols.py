@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -35,6 +36,23 @@ class Frame:
     past: bool = False
 
 
+class Faults(Protocol):
+    """Sends the faults of a scenario's adapters."""
+
+    async def send_fault(self, fault: str, args: Mapping[str, float], keys: Sequence[AdapterKey]) -> None:
+        """Begin a fault of adapters, with its arguments; an empty one ends their fault."""
+        ...
+
+
+class Steered(Protocol):
+    """Knows whether a scenario is steered."""
+
+    @property
+    def active(self) -> bool:
+        """Whether a scenario is in view that this console steers."""
+        ...
+
+
 class Filtered(Protocol):
     """A page as another page refers to it."""
 
@@ -49,6 +67,16 @@ class ConsoleHost(Protocol):
     glyphs: Glyphs
     reveal: bool
     actions: tuple[Action, ...]
+
+    @property
+    def operator(self) -> Faults:
+        """Sends commands to engines."""
+        ...
+
+    @property
+    def steering(self) -> Steered:
+        """Steers the scenario in view."""
+        ...
 
     @property
     def feed(self) -> Feed:
@@ -98,6 +126,10 @@ class ConsoleHost(Protocol):
     @property
     def playing(self) -> tuple[str, str] | None:
         """The scenario that plays and its speed, such as `×2`; None when none plays."""
+        ...
+
+    def leave_scenario(self, then: Callable[[], object]) -> None:
+        """Do what ends the scenario that was started from this console; ask first if it has not ended by itself."""
         ...
 
     def push_session(self, session: Session) -> None:

@@ -201,6 +201,8 @@ def _styles_of(theme: Theme) -> dict[str, Style]:
         "banner-bad": Style(color=bad, bold=True),
         "replay": Style(color=on_bad, bgcolor=info, bold=True),
         "banner-strong": Style(color=on_bad, bgcolor=warn, bold=True),
+        "scenario": Style(color=on_bad, bgcolor=warn, bold=True),
+        "alarm": Style(color=on_bad, bgcolor=bad, bold=True),
         "head": Style(color=text, bold=True),
         "glow": Style(bgcolor=Color.parse(accent).blend(Color.parse(ground), 0.7).hex6),
         "cursor": Style(bgcolor=cursor),

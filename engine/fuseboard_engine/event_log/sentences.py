@@ -45,6 +45,7 @@ from fuseboard_engine.events import (
     RecordingRestarted,
     RouteFinished,
     RoutesCounted,
+    ScenarioPaced,
     ScenarioStep,
     ShutdownChanged,
     StateChanged,
@@ -510,6 +511,8 @@ _VERBS = {
     "dlq_discard": "discard dead letters",
     "dlq_purge": "purge dead letters",
     "resume": "resume a run",
+    "inject": "inject a fault",
+    "heal": "end the fault",
 }
 
 
@@ -589,3 +592,9 @@ def _events_dropped(event: EventsDropped, style: TextStyle) -> str:
 @sentence(ScenarioStep)  # its author's own words
 def _scenario_step(event: ScenarioStep, style: TextStyle) -> str:
     return style.text(event.text)
+
+
+@sentence(ScenarioPaced)
+def _scenario_paced(event: ScenarioPaced, style: TextStyle) -> str:
+    name = style.name(event.scenario)
+    return f"scenario {name} plays at {event.pace:g} times its speed" if event.pace else f"scenario {name} is stopped"

@@ -7,8 +7,9 @@ what a live engine accepts are derived from that table.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+import json
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
 from typing import Annotated, Any, Final, Protocol
 
 from pydantic import Field, TypeAdapter, ValidationError
@@ -82,15 +83,23 @@ class Fault:
     """Something that can go wrong with an adapter.
 
     Attributes:
-        about: what the adapter does, in a few words.
+        about: what the adapter does, in a few words. The parameter's name in it stands for its value.
         apply: makes one call: takes the adapter, the latency of this call in seconds, and the parameter's value (0.0
             without a parameter); returns the answer or raises the error.
         parameter: the number that it takes; None if it takes none.
+        label: its name in a menu; empty if that is its name.
+        chosen: the arguments of the command `inject` when it is chosen from the menu: `value` and `seconds`.
     """
 
     about: str
     apply: Callable[[FaultyAdapter, float, float], Awaitable[Any]]
     parameter: Parameter | None = None
+    label: str = ""
+    chosen: Mapping[str, float] = field(default_factory=dict)
+
+    def sentence(self, value: float) -> str:
+        """Return what the adapter does, with the value of the parameter."""
+        return self.about if self.parameter is None else self.about.replace(f"`{self.parameter.name}`", f"{value:g}")
 
 
 async def _refuse(adapter: FaultyAdapter, latency: float, value: float) -> Any:
@@ -130,22 +139,40 @@ async def _answer_401(adapter: FaultyAdapter, latency: float, value: float) -> A
     raise ServiceError(401, f"Unauthorized{adapter.note}")
 
 
+async def _answer_garbled(adapter: FaultyAdapter, latency: float, value: float) -> Any:
+    await asyncio.sleep(latency)
+    answer = '{"success": true, "answer": "The first of'
+    raise json.JSONDecodeError(f"Unterminated string{adapter.note}", answer, len(answer))
+
+
 FAULTS: Final[dict[str, Fault]] = {
-    "refused": Fault("refuses connections", _refuse),
-    "error": Fault("answers 503", _answer_503),
+    "refused": Fault("refuses connections", _refuse, label="refuse"),
+    "error": Fault("answers 503", _answer_503, label="503"),
     "hang": Fault("never answers", _hang),
     "slow": Fault(
         "takes `factor` times its latency",
         _slow_down,
         Parameter("factor", Annotated[float, Field(gt=0, allow_inf_nan=False)], 10.0, "times the usual latency"),
+        label="slow x10",
+        chosen={"value": 10},
     ),
-    "flaky": Fault("fails at `rate`", _fail_sometimes, Parameter("rate", Share, 0.5, "share of failing calls")),
+    "flaky": Fault(
+        "fails at `rate`",
+        _fail_sometimes,
+        Parameter("rate", Share, 0.5, "share of failing calls"),
+        label="flaky: half of the calls fail",
+    ),
     "rate_limited": Fault(
         "answers 429 with a Retry-After of `retry_after` seconds",
         _answer_429,
         Parameter("retry_after", SomeSeconds, 5.0, "seconds it asks to wait"),
+        label="429 for 10 s",
+        chosen={"value": 10, "seconds": 10},
     ),
-    "soft_failure": Fault("answers with a result that reports its own failure", _answer_without_success),
-    "credentials": Fault("answers 401", _answer_401),
+    "credentials": Fault("answers 401", _answer_401, label="bad credentials"),
+    "soft_failure": Fault(
+        "answers with a result that reports its own failure", _answer_without_success, label="soft failure"
+    ),
+    "corrupt": Fault("answers with JSON that ends early", _answer_garbled, label="corrupt answer"),
 }
-"""The faults by name. The name is the value of a step's `fault`; parameter names are unique."""
+"""The faults by name, in the order of menus. The name is the value of a step's `fault`; parameter names are unique."""

@@ -4,18 +4,23 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Mapping
 from contextlib import AbstractAsyncContextManager, nullcontext
 from dataclasses import dataclass, field
 from random import Random
+from typing import Any
 
+from fuseboard_engine.command_handler import Handler, Report
 from fuseboard_engine.commands import Command
+from fuseboard_engine.documents.validation_errors import did_you_mean
 from fuseboard_engine.engine import Engine
-from fuseboard_engine.events import Event, RouteFinished, ScenarioStep, State, StateChanged
+from fuseboard_engine.events import Event, RouteFinished, ScenarioPaced, ScenarioStep, State, StateChanged
+from fuseboard_engine.faults.table import FAULTS
 from fuseboard_engine.routing.route import Task
 from fuseboard_engine.runtime.clock import wall_clock
 from fuseboard_engine.scenario.model import Scenario, StepPart, TrafficPart
-from fuseboard_engine.scenario.script_clock import ScriptClock
+from fuseboard_engine.scenario.paced_time import PacedLoop
 from fuseboard_engine.scenario.simulated_adapter import SimulatedAdapter
 
 ACTOR = "scenario"
@@ -76,14 +81,36 @@ class Verdict:
                 self.broken.append(f"answered.{adapter}: {count} tasks, expected {minimum} or more")
 
 
+class ScenarioEngine(Engine):
+    """An engine that also takes the commands of a scenario.
+
+    Args:
+        name: its name.
+        handlers: carry out the commands of a scenario, by verb.
+        operators_clock: the clock of those who send commands, UTC microseconds.
+        options: those of `Engine`.
+    """
+
+    def __init__(
+        self, name: str, handlers: Mapping[str, Handler], operators_clock: Callable[[], int], **options: Any
+    ) -> None:
+        super().__init__(name, **options)
+        self.operators_clock = operators_clock
+        """Commands are asked for by this clock, whatever the pace of `wall` is. The recorder reads it."""
+        for verb, handler in handlers.items():
+            self._commands.register(verb, handler)
+
+
 class Player:
     """Plays one scenario in the running event loop, in that loop's time.
+
+    In a `PacedLoop` its events say at which pace it plays, so that every console shows its time.
 
     Args:
         scenario: the scenario.
         wall: UTC microseconds, the time of events.
         on_event: called with each event, like any listener of the engine.
-        speed: seconds of the script per second; `clock.speed` changes it while it plays.
+        announces: whether its beginning and its end are steps too.
     """
 
     def __init__(
@@ -92,16 +119,20 @@ class Player:
         *,
         wall: Callable[[], int] = wall_clock,
         on_event: Callable[[Event], None] | None = None,
-        speed: float = 1.0,
+        announces: bool = False,
     ) -> None:
         self.scenario = scenario
-        self.clock = ScriptClock(speed)
         self.verdict = Verdict()
         self._rng = Random(scenario.seed)
         self._wall = wall
+        self._announces = announces
         loop = asyncio.get_running_loop()
-        self.engine = Engine(
+        self._loop = loop
+        self._paced = loop if isinstance(loop, PacedLoop) else None
+        self.engine = ScenarioEngine(
             scenario.scenario,
+            {"inject": self._inject, "heal": self._heal},
+            wall if self._paced is None else wall_clock,
             breaker=scenario.breaker,
             retry=scenario.retry,
             clock=loop.time,
@@ -117,8 +148,20 @@ class Player:
             self.engine.add_adapter(name, self._adapters[name], breaker=part.breaker, retry=part.retry, tags=part.tags)
         for task_type, order in scenario.preference.items():
             self.engine.set_preference(order, "" if task_type == "default" else task_type)
+        self._timeline = sorted(scenario.timeline, key=lambda step: step.at)
+        self._began = loop.time()
         self._ids = itertools.count(0x8F00)
         self._routes: set[asyncio.Task[object]] = set()
+
+    @property
+    def position(self) -> float:
+        """Seconds of the scenario that have passed."""
+        return self._loop.time() - self._began
+
+    def time_of_next_step(self) -> float:
+        """Return the loop's time of the next step of the timeline, or of the end after the last one."""
+        following = self._following(self.position)
+        return self._began + (self.scenario.duration if following is None else following.at)
 
     async def play(
         self, recording: AbstractAsyncContextManager[object] | None = None, *, repeat: bool = False
@@ -138,12 +181,18 @@ class Player:
         return self.verdict
 
     async def _play_once(self) -> None:
-        self.clock.begin()
+        self._began = self._loop.time()
+        if self._announces and not (self._timeline and self._timeline[0].at == 0):
+            self._announce("The traffic begins")
         try:
             async with asyncio.TaskGroup() as parts:
                 for traffic in self.scenario.traffic:
                     parts.create_task(self._run_traffic(traffic))
                 parts.create_task(self._run_timeline())
+        except asyncio.CancelledError:
+            for route in self._routes:
+                route.cancel()
+            raise
         finally:
             for adapter in self._adapters.values():
                 adapter.fault = None
@@ -157,7 +206,7 @@ class Player:
             due += self._rng.uniform(0.6, 1.4) / traffic.per_second
             if due >= end:
                 return
-            await self.clock.until(due)
+            await self._until(due)
             if len(self._routes) >= MAX_IN_FLIGHT:
                 await asyncio.wait(self._routes, return_when=asyncio.FIRST_COMPLETED)
             task = Task(type=traffic.type, id=f"{next(self._ids):x}", deadline=traffic.deadline)
@@ -166,14 +215,17 @@ class Player:
             route.add_done_callback(self._routes.discard)
 
     async def _run_timeline(self) -> None:
-        for step in sorted(self.scenario.timeline, key=lambda step: step.at):
-            await self.clock.until(step.at)
+        for step in self._timeline:
+            await self._until(step.at)
             self._perform(step)
-        await self.clock.until(self.scenario.duration)
+        await self._until(self.scenario.duration)
+
+    async def _until(self, position: float) -> None:
+        """Wait until a position in the scenario; yield to other tasks once if it is already past it."""
+        await asyncio.sleep(max(0.0, position - self.position))
 
     def _perform(self, step: StepPart) -> None:
-        text = step.say or _describe(step)
-        self.engine.emit(ScenarioStep(at=self._wall(), scenario=self.scenario.scenario, text=text))
+        self._announce(step.say or _describe(step))
         if step.command is not None:
             arguments = {} if step.seconds is None else {"seconds": step.seconds}
             self.engine.execute_command(
@@ -188,6 +240,93 @@ class Player:
             )
         elif step.adapter is not None:
             self._adapters[step.adapter].fault = step if step.fault else None
+
+    # ---------------------------------------------------------------- captions and pace
+
+    def announce_end(self) -> None:
+        """Announce that the scenario is over, and how it went."""
+        share = self.verdict.success_rate
+        answered = "" if share is None else f": {share:.1%} of {self.verdict.tasks:,} tasks answered"
+        self._announce(f"The scenario has ended{answered}", ends=True)
+
+    def announce_pace(self) -> None:
+        """Announce the pace of a paced loop after it has changed."""
+        if self._paced is not None:
+            name, pace = self.scenario.scenario, self._pace(self._paced)
+            self.engine.emit(ScenarioPaced(at=self._wall(), scenario=name, pace=pace, clock_at=wall_clock()))
+
+    def _announce(self, text: str, *, ends: bool = False) -> None:
+        scenario, position, now = self.scenario, self.position, self._wall()
+        following = None if ends else self._following(position)
+        paced = self._paced
+        self.engine.emit(
+            ScenarioStep(
+                at=now,
+                scenario=scenario.scenario,
+                text=text,
+                ends=ends,
+                title=scenario.title,
+                position=round(min(position, scenario.duration), 3),
+                duration=scenario.duration,
+                next_text="" if following is None else following.say or _describe(following),
+                next_in=None if following is None else round(following.at - position, 3),
+                paced_at=now if paced else 0,
+                clock_at=wall_clock() if paced else 0,
+                pace=self._pace(paced) if paced else 1.0,
+            )
+        )
+
+    def _following(self, position: float) -> StepPart | None:
+        """Return the step that comes next after a position; None after the last one."""
+        return next((step for step in self._timeline if step.at > position + 1e-6), None)
+
+    @staticmethod
+    def _pace(loop: PacedLoop) -> float:
+        return 0.0 if loop.paused else loop.speed
+
+    # ---------------------------------------------------------------- faults by an operator's command, in any thread
+
+    def _inject(self, command: Command, _: Report) -> str:
+        """Begin the fault that a command names; it ends after `seconds`, if they are given."""
+        name, adapter = command.args.get("fault"), self._adapter_of(command)
+        if name not in FAULTS:
+            raise ValueError(f"there is no fault {name!r}; {did_you_mean(str(name), FAULTS)}")
+        fault, seconds = FAULTS[name], command.args.get("seconds")
+        if seconds is not None and not (isinstance(seconds, int | float) and 0 < seconds < math.inf):
+            raise ValueError(f"seconds must be a number above 0, not {seconds!r}")
+        value, parameter = command.args.get("value"), fault.parameter
+        if value is not None and parameter is None:
+            raise ValueError(f"the fault {name} takes no value")
+        number = 0.0 if parameter is None else parameter.default if value is None else parameter.check(value)
+        arguments = {} if parameter is None else {parameter.name: number}
+        step = StepPart.model_validate({"at": 0, "fault": name, "adapter": command.adapter, **arguments})
+        adapter.fault = step
+        does = f"{command.adapter} {fault.sentence(number)}"
+        if seconds is not None:
+            does += f", for {seconds:g} s"
+            self._loop.call_soon_threadsafe(self._loop.call_later, seconds, self._end_fault, step)
+        self._loop.call_soon_threadsafe(self._announce, does)
+        return does
+
+    def _heal(self, command: Command, _: Report) -> str:
+        adapter = self._adapter_of(command)
+        if adapter.fault is None:
+            return f"{command.adapter} had no fault"
+        self._loop.call_soon_threadsafe(self._end_fault, adapter.fault)
+        return f"{command.adapter} has no fault any more; its breaker decides when it is called again"
+
+    def _adapter_of(self, command: Command) -> SimulatedAdapter:
+        adapter = self._adapters.get(command.adapter)
+        if adapter is None:
+            raise ValueError(f"there is no adapter {command.adapter!r} in this scenario")
+        return adapter
+
+    def _end_fault(self, step: StepPart) -> None:
+        """End a fault, unless another one has taken its place."""
+        name = step.adapter or ""
+        if self._adapters[name].fault is step:
+            self._adapters[name].fault = None
+            self._announce(f"{name} has recovered")
 
 
 def _describe(step: StepPart) -> str:

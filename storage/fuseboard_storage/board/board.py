@@ -43,6 +43,7 @@ from fuseboard_engine.events import (
     RecordingRestarted,
     RouteFinished,
     RoutesCounted,
+    ScenarioPaced,
     ScenarioStep,
     ShutdownChanged,
     StateChanged,
@@ -594,6 +595,11 @@ class Board:
     @fold(ScenarioStep)
     def _scenario_step(self, entry: Entry, event: ScenarioStep) -> None:
         self.scenario = event
+
+    @fold(ScenarioPaced)
+    def _scenario_paced(self, entry: Entry, event: ScenarioPaced) -> None:
+        if self.scenario is not None:
+            self.scenario = replace(self.scenario, paced_at=event.at, clock_at=event.clock_at, pace=event.pace)
 
     # ---------------------------------------------------------------- reading
 

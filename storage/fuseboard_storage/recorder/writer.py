@@ -13,6 +13,8 @@ from collections.abc import Callable
 from concurrent.futures import Future
 from typing import Any, Final
 
+import msgspec
+
 from fuseboard_engine.error_text.safe_logging import get_logger
 from fuseboard_engine.events import CommandDone, EngineStopped, Event, EventsDropped
 from fuseboard_storage.backend.errors import InDoubt, NotWritten, StoreBehind, StoreReplaced
@@ -399,7 +401,13 @@ class Writer:
         if now < self._due["commands"]:
             return
         self._due["commands"] = now + POLL
-        for command in self._store.take_commands(self._engine.wall()):
+        # Operators write commands by their own clock, also to an engine whose time runs at a pace of its own.
+        now = self._engine.wall()
+        asked_by: Callable[[], int] | None = getattr(self._engine, "operators_clock", None)
+        asked = now if asked_by is None or asked_by is self._engine.wall else asked_by()
+        for command in self._store.take_commands(asked):
+            if asked != now:
+                command = msgspec.structs.replace(command, requested_at=command.requested_at + now - asked)
             try:
                 self._engine.execute_command(command)
             except BaseException as error:

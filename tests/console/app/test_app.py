@@ -306,13 +306,18 @@ async def test_a_terminal_resized_to_nothing_and_back_is_whole_again() -> None:
         await until(show.sees("fuseboard", "? help"), pilot)
 
 
-async def test_the_newest_step_of_a_scenario_is_shown_and_disappears() -> None:
+async def test_the_newest_step_of_a_scenario_is_shown_until_the_next_under_the_header() -> None:
     step = ScenarioStep(at=at(9), scenario="outage", text="Prefect goes down and refuses calls")
-    show = Show([started(), added("prefect"), step], when=10)
+    show = Show([started(name="outage"), added("prefect"), step], when=10)
     async with show.app.run_test(size=(80, 24), notifications=True) as pilot:
-        await until(show.sees("▸ Prefect goes down and refuses calls", "q quit"), pilot)
-        show.when = 18
-        await until(lambda: "goes down" not in show.screen(), pilot)
+        await until(show.sees("SCENARIO", "▸ Prefect goes down and refuses calls", "q quit"), pilot)
+        assert show.line_of("Prefect goes down") == 1
+        show.when = show.feed.alive = 60
+        await until(show.sees("14:01:00"), pilot)
+        assert show.line_of("Prefect goes down") == 1
+        show.feed.events.append(ScenarioStep(at=at(60), scenario="outage", text="It has recovered"))
+        await until(show.sees("It has recovered"), pilot)
+        assert "goes down" not in show.screen()
 
 
 async def test_a_failure_outside_the_recording_is_reported_once() -> None:

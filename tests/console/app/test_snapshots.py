@@ -76,10 +76,20 @@ def test_a_healthy_board_is_calm(snap_compare: Compare) -> None:
     assert snap_compare(console(events), terminal_size=(80, 24), run_before=settled)
 
 
-def test_a_scenario_shows_its_current_step_at_the_bottom(snap_compare: Compare) -> None:
-    text = "Prefect is well again; its breaker does not know yet"
-    events = [*story(), ScenarioStep(at=at(STORY_ENDS - 1), scenario="primary-outage", text=text)]
-    assert snap_compare(console(events), terminal_size=(80, 24), run_before=settled)
+@pytest.mark.parametrize(("size", "theme"), [((80, 24), "dark"), ((120, 40), "light"), ((40, 14), "dark")])
+def test_a_scenario_has_a_caption_under_the_header(snap_compare: Compare, size: tuple[int, int], theme: str) -> None:
+    step = ScenarioStep(
+        at=at(STORY_ENDS - 1),
+        scenario="primary-outage",
+        text="Prefect is well again; its breaker does not know yet",
+        title="The primary goes down, its breaker trips, others take over, and it comes back",
+        position=19,
+        duration=60,
+        next_text="Agno limits the call rate",
+        next_in=7,
+    )
+    app = console([*story(), step], f"fuseboard-{theme}")
+    assert snap_compare(app, terminal_size=size, run_before=settled)
 
 
 def test_a_filter_being_typed(snap_compare: Compare) -> None:

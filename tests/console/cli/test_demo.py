@@ -61,7 +61,7 @@ def test_a_closed_pipe_ends_the_demo_quietly() -> None:
 
 def test_in_a_terminal_the_demo_shows_an_outage_live_and_a_key_resets_it(tmp_path: Path) -> None:
     with Terminal(*FUSEBOARD, "demo", TMPDIR=str(tmp_path)) as terminal:
-        terminal.wait_for("● live")
+        terminal.wait_for("All three adapters are healthy")
         (engine,) = children_of(terminal.process.pid)
         terminal.wait_for("prefect, 1st of")
         screen = terminal.wait_for("agno, 2nd of")
@@ -73,6 +73,8 @@ def test_in_a_terminal_the_demo_shows_an_outage_live_and_a_key_resets_it(tmp_pat
         terminal.wait_for(lambda screen: "Cancel" not in screen)
         terminal.wait_for(lambda screen: "prefect reset" in screen or "no breaker was open" in screen)
         terminal.press("q")
+        terminal.wait_for("Leave the scenario")
+        terminal.press("y")
         assert terminal.ended() == 0
     assert wait_until_gone(engine)
     assert list(tmp_path.iterdir()) == []
@@ -80,7 +82,7 @@ def test_in_a_terminal_the_demo_shows_an_outage_live_and_a_key_resets_it(tmp_pat
 
 def test_the_demos_engine_ends_when_its_console_is_killed(tmp_path: Path) -> None:
     with Terminal(*FUSEBOARD, "demo", TMPDIR=str(tmp_path)) as terminal:
-        terminal.wait_for("● live")
+        terminal.wait_for("All three adapters are healthy")
         (engine,) = children_of(terminal.process.pid)
         terminal.process.kill()
         terminal.process.wait()
@@ -90,7 +92,7 @@ def test_the_demos_engine_ends_when_its_console_is_killed(tmp_path: Path) -> Non
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
 def test_a_signal_quits_the_demo_and_restores_the_terminal(tmp_path: Path, number: signal.Signals) -> None:
     with Terminal(*FUSEBOARD, "demo", TMPDIR=str(tmp_path)) as terminal:
-        terminal.wait_for("● live")
+        terminal.wait_for("All three adapters are healthy")
         (engine,) = children_of(terminal.process.pid)
         assert terminal.modes >= {1049, 1000}
         terminal.process.send_signal(number)
@@ -102,7 +104,7 @@ def test_a_signal_quits_the_demo_and_restores_the_terminal(tmp_path: Path, numbe
 
 def test_a_terminal_that_is_closed_ends_the_demo_and_leaves_nothing_behind(tmp_path: Path) -> None:
     with Terminal(*FUSEBOARD, "demo", TMPDIR=str(tmp_path)) as terminal:
-        terminal.wait_for("● live")
+        terminal.wait_for("All three adapters are healthy")
         (engine,) = children_of(terminal.process.pid)
         terminal.hang_up()
         assert terminal.process.wait(timeout=PATIENCE) == 0
@@ -121,7 +123,7 @@ def test_a_demo_whose_engine_fails_shows_the_reason(tmp_path: Path) -> None:
 
 def test_a_demo_whose_engine_was_killed_names_the_signal(tmp_path: Path) -> None:
     with Terminal(*FUSEBOARD, "demo", TMPDIR=str(tmp_path)) as terminal:
-        terminal.wait_for("● live")
+        terminal.wait_for("All three adapters are healthy")
         (engine,) = children_of(terminal.process.pid)
         os.kill(engine, signal.SIGKILL)
         terminal.wait_for("was killed by signal 9")
@@ -161,11 +163,18 @@ def test_in_a_dumb_terminal_the_commands_suggest_plain_output(command: tuple[str
 
 def test_the_demos_recording_can_be_kept(tmp_path: Path) -> None:
     with Terminal(*FUSEBOARD, "demo", "--record", str(tmp_path / "kept.db")) as terminal:
-        terminal.wait_for("● live")
+        terminal.wait_for("All three adapters are healthy")
         terminal.press("q")
+        terminal.wait_for("Leave the scenario")
+        terminal.press("y")
         assert terminal.ended() == 0
     status = fuseboard("status", str(tmp_path / "kept.db"))
     assert "prefect" in status.stdout
+    with Terminal(*FUSEBOARD, "replay", str(tmp_path / "kept.db")) as terminal:
+        terminal.wait_for("SCENARIO")
+        terminal.wait_for("The primary goes down")
+        terminal.press("q")
+        assert terminal.ended() == 0
     assert (tmp_path / "kept.db").stat().st_mode & 0o777 == 0o600
 
 

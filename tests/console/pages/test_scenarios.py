@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import sqlite3
 import tempfile
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
@@ -16,10 +18,19 @@ from fuseboard_engine.scenario.model import load
 from fuseboard_scenarios import shipped
 from support.console_show import Show
 from support.console_story import started, until
-from support.console_watching import watching
+from support.console_watching import Watching, watching
 from support.replays import recorded
 
 MINE = "scenario: mine\ntitle: Mine\nduration: 5\nadapters: {a: {}}\ntraffic: [{per_second: 1}]\n"
+TWO_STEPS = """\
+scenario: two-steps
+title: One adapter goes down and comes back
+duration: 300
+adapters: {gpt: {}, claude: {}}
+preference: {default: [gpt, claude]}
+traffic: [{per_second: 1}]
+timeline: [{at: 150, adapter: gpt, fault: refused, say: Gpt goes down}, {at: 200, adapter: gpt, heal: true}]
+"""
 BROKEN = MINE + "timelin: []\n"
 
 
@@ -40,27 +51,126 @@ def runs(pid: int) -> bool:
     return True
 
 
-async def test_a_scenario_is_picked_played_watched_and_left_with_one_key(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.fixture
+def stages(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The folder in which scenarios are recorded; the working directory has a short scenario."""
     here, stages = tmp_path / "here", tmp_path / "stages"
     here.mkdir()
     stages.mkdir()
+    (here / "two-steps.yaml").write_text(TWO_STEPS)
     monkeypatch.chdir(here)
     monkeypatch.setattr(tempfile, "tempdir", str(stages))
+    return stages
+
+
+@asynccontextmanager
+async def playing(tmp_path: Path, size: tuple[int, int] = (120, 40)) -> AsyncIterator[Watching]:
+    """A console on a recording whose engine is gone, in which the short scenario plays and is stopped."""
+    async with watching(recorded(tmp_path / "checkout.db", [started()]), size=size) as console:
+        await console.press("7")
+        await console.sees("Scenarios", "primary-outage", "two-steps")
+        await console.press("G", "enter")
+        await console.sees("SCENARIO", "CLOSED", "The traffic begins")
+        await console.press("space")
+        await console.sees("stopped", "go on")
+        yield console
+
+
+async def test_a_scenario_is_picked_played_watched_and_left(tmp_path: Path, stages: Path) -> None:
     async with watching(recorded(tmp_path / "checkout.db", [started()]), size=(120, 40)) as console:
         await console.press("7")
         await console.sees("Scenarios", "primary-outage", "60 s", "creeping-latency")
-        await console.press("G", "enter")
+        await console.press("G", "up", "enter")
         await console.sees("primary-outage.db", "prefect", "CLOSED")
         engine = engine_in(stages)
         assert runs(engine)
         await console.press("greater_than_sign", "greater_than_sign", "7")
         await console.sees("playing ×4")
         await console.press("L")
+        await console.sees("Leave the scenario primary-outage?", "of its 60 s are played")
+        await console.press("y")
         await console.sees("checkout.db")
         await until(lambda: not runs(engine) and not list(stages.iterdir()), console.pilot, 20)
         await console.sees_no("playing")
+
+
+async def test_a_scenario_is_not_mistaken_for_production_and_the_real_recording_is_watched(
+    tmp_path: Path, stages: Path
+) -> None:
+    async with playing(tmp_path, (80, 24)) as console:
+        await console.sees("SCENARIO  two-", "checkout.db is silent")
+        assert console.app.renderer.header.has_class("scenario")
+        await console.press("L", "n")  # cancel
+        await console.press("L", "y")
+        await console.sees("fuseboard  checkout.db")
+        await console.sees_no("SCENARIO")
+        assert not console.app.renderer.header.has_class("scenario")
+
+
+async def test_it_is_stopped_taken_from_step_to_step_and_started_over(tmp_path: Path, stages: Path) -> None:
+    async with playing(tmp_path) as console:
+        await console.sees("in ", ": Gpt goes down", " of 300 s")
+        (title,) = console.lines(" of 300 s")
+        await console.press("n")
+        await console.sees("▸ Gpt goes down", "150 of 300 s", "stopped", "gpt has recovered")
+        assert title not in console.screen()
+        await console.press("n", "n")
+        await console.sees("▸ The scenario has ended: ", "0 plays it again, L leaves it", "300 of 300 s")
+        await console.press("space")
+        await console.hears("The scenario has ended. 0 plays it again.")
+        await console.press("n")
+        await console.hears("No step follows")
+        await console.press("0")
+        await console.sees("▸ The traffic begins", "▶ ×1")
+        await console.press("L", "y")
+        await console.sees("checkout.db")
+
+
+async def test_a_scenario_that_has_ended_is_left_without_a_question(tmp_path: Path, stages: Path) -> None:
+    async with playing(tmp_path) as console:
+        for text in ("▸ Gpt goes down", "▸ gpt has recovered", "▸ The scenario has ended"):
+            await console.press("n")
+            await console.sees(text)
+        await console.press("L")
+        await console.sees("fuseboard", "checkout.db")
+
+
+async def test_a_fault_is_chosen_by_key_and_the_audit_has_it(tmp_path: Path, stages: Path) -> None:
+    async with playing(tmp_path) as console:
+        await console.press("i")
+        await console.sees("A fault for ", "1  refuse", "2  503", "6  429 for 10 s", "9  corrupt answer", "0  heal")
+        await console.press("2")
+        await console.hears(" answers 503.")
+        await console.sees("answers 503", "▸ ")
+        await console.press("i", "0")
+        await console.hears("has no fault any more")
+        await console.press("8")
+        await console.sees("inject a fault", "end the fault")
+
+
+async def test_a_fault_is_chosen_with_the_mouse_and_from_the_palette(tmp_path: Path, stages: Path) -> None:
+    async with playing(tmp_path) as console:
+        footer = console.screen().splitlines()[-1]
+        await console.pilot.click("#footer", offset=(footer.index("i fault"), 0))
+        await console.sees("A fault for ")
+        row = next(y for y, line in enumerate(console.screen().splitlines()) if "3  hang" in line)
+        await console.pilot.click(offset=(60, row))
+        await console.hears("never answers.")
+        await console.press("ctrl+p")
+        await console.pilot.press(*"503", "space", *"claud")
+        await console.sees("claude: 503")
+        await console.press("down", "enter")
+        await console.hears("claude answers 503.")
+
+
+async def test_an_application_takes_no_faults() -> None:
+    show = Show()
+    async with show.app.run_test(size=(120, 40), notifications=True) as pilot:
+        await pilot.press("i")
+        await until(show.sees("Only the adapters of a scenario take faults."), pilot)
+        assert show.mailbox.asked == []
+        await pilot.press("0", "n")  # no scenario is steered
+        assert "scenario" not in show.screen().splitlines()[-1]
 
 
 async def test_a_scenario_of_the_folder_that_is_wrong_is_listed_with_its_mistake(

@@ -196,6 +196,8 @@ SENTENCES: list[tuple[e.Event, str]] = [
         "The wall clock was set back by 90 s; the host was suspended for 60 s",
     ),
     (e.ScenarioStep(**A, scenario="demo", text="eu is out"), "eu is out"),
+    (e.ScenarioPaced(**A, scenario="demo", pace=2.5, clock_at=1), "scenario demo plays at 2.5 times its speed"),
+    (e.ScenarioPaced(**A, scenario="demo", pace=0, clock_at=1), "scenario demo is stopped"),
 ]
 
 

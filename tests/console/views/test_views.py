@@ -25,12 +25,11 @@ from fuseboard_console.views.frame.empty_state import empty_state_lines, unreada
 from fuseboard_console.views.frame.footer import footer_line
 from fuseboard_console.views.frame.header import Counting, HeaderTotals, Heading, header_line
 from fuseboard_console.views.frame.help import help_lines
-from fuseboard_console.views.frame.scenario_caption import SHOWN_SECONDS, caption_line
 from fuseboard_console.views.lists.status import status_text
 from fuseboard_console.views.selection.filter import parse
 from fuseboard_console.views.selection.layout import plan
 from fuseboard_console.views.selection.ordering import order_of
-from fuseboard_engine.events import Event, HealthChecked, ProbeChanged, ScenarioStep
+from fuseboard_engine.events import Event, HealthChecked, ProbeChanged
 from fuseboard_storage.board.board import AdapterKey, Board
 from support.console_story import (
     STORY_ENDS,
@@ -473,25 +472,6 @@ def test_a_narrow_pane_omits_the_redundant_end_of_an_error_type() -> None:
     assert "ConnectionRefused: connection" in narrow[1]
     assert " Error: connection" in narrow[0]
     assert "ConnectionRefusedError: connection" in wide[1]
-
-
-def test_a_step_of_a_scenario_is_shown_for_a_while() -> None:
-    board = fold([ScenarioStep(at=at(5), scenario="outage", text="Prefect goes down")])
-    assert text_of(caption_line(board, at(6), 60, UNICODE)) == " ▸ Prefect goes down "
-    assert caption_line(board, at(5 + SHOWN_SECONDS), 60, UNICODE) == ()
-    assert caption_line(board, at(4), 60, UNICODE) == ()
-    assert caption_line(board, at(6), 10, UNICODE) == ()
-    assert caption_line(fold([]), at(6), 60, UNICODE) == ()
-
-
-@pytest.mark.parametrize("text", HOSTILE)
-def test_a_hostile_step_does_not_break_the_layout_of_the_footer(text: str) -> None:
-    board = fold([ScenarioStep(at=at(5), scenario="outage", text=text * 9)])
-    line, places = footer_line(actions_for(True), 80, True, caption_line(board, at(6), 56, UNICODE))
-    assert line_width(line) == 80
-    assert text_of(line).endswith("read-only ")
-    assert {place.action for place in places} >= {"help", "quit"}
-    assert "\x1b" not in text_of(line)
 
 
 def test_the_header_tells_the_share_of_tasks_that_were_answered_not_that_of_calls() -> None:

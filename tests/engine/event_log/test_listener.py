@@ -225,6 +225,7 @@ NOT_LOGGED = {
     "CallOverdue": "the watcher of overdue calls logs it",
     "OverdueCallEnded": "the watcher of overdue calls logs it",
     "ScenarioStep": "the scenario's own words",
+    "ScenarioPaced": "the scenario's, for the console",
 }
 
 

@@ -18,11 +18,9 @@ class FooterKey(NamedTuple):
     end: int
 
 
-def footer_line(
-    actions: Sequence[Action], cells: int, read_only: bool, notice: Line = ()
-) -> tuple[Line, tuple[FooterKey, ...]]:
-    """Return the footer in exactly `cells`, and the position of each action. A `notice` is on the right."""
-    tail: Line = (*notice, Span("read-only ", "warn")) if read_only else notice
+def footer_line(actions: Sequence[Action], cells: int, read_only: bool) -> tuple[Line, tuple[FooterKey, ...]]:
+    """Return the footer in exactly `cells`, and the position of each action."""
+    tail: Line = (Span("read-only ", "warn"),) if read_only else ()
     tail_width = sum(width(span.text) for span in tail)
     spans: list[Span] = []
     places: list[FooterKey] = []

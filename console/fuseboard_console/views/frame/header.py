@@ -129,6 +129,10 @@ class Heading(NamedTuple):
     """The page, and what of it, as safe texts."""
     unreadable: bool = False
     """Whether the file cannot be read now."""
+    scenario: bool = False
+    """Whether a scenario is shown rather than an application."""
+    alarm: str = ""
+    """What is wrong with the recording below the scenario, as safe text; empty if nothing is."""
 
 
 class _Part(NamedTuple):
@@ -151,11 +155,12 @@ class _Part(NamedTuple):
 
 
 _BRAND: Final[Line] = (Span(" fuseboard ", "brand"), Span(" "))
+_SCENARIO: Final[Line] = (Span(" SCENARIO ", "scenario"), Span(" "))
 _NONE: Final = _Part(((), ()))
 _CONCESSIONS: Final = (
     ("clock", None), ("brand", None), ("share", 1), ("where", 1), ("adapters", None), ("state", 1), ("runs", 1),
     ("rate", None), ("counts", 1), ("where", None), ("runs", None), ("share", None), ("letters", None),
-    ("counts", None),
+    ("alarm", 1), ("counts", None),
 )  # fmt: skip
 """What the header gives up in turn when room is short: a part as a whole, or its longer form for a shorter one.
 
@@ -173,13 +178,13 @@ def header_line(heading: Heading, cells: int, glyphs: Glyphs) -> Line:
     file = safe_text(heading.file, 200)
     whole, least = width(file) + width(crumb), min(width(file), _LEAST_NAME)
     forms: dict[str, int | None] = dict.fromkeys(parts, 0)
-    brand: Line = _BRAND
+    brand = _SCENARIO if heading.scenario else _BRAND
     path, taken = whole, 1 + sum(part.cells(0) for part in parts.values())
     for concession, form in _CONCESSIONS:
         if line_width(brand) + path + taken <= cells:
             break
         if concession == "brand":
-            brand = (Span(" "),)
+            brand = brand if heading.scenario else (Span(" "),)
         elif concession == "where":
             path = least if form is None else min(width(file), _NAME) + min(width(crumb), _PATH)
         else:
@@ -243,6 +248,8 @@ def _parts(heading: Heading, cells: int, glyphs: Glyphs) -> dict[str, _Part]:
         "counts": _Part((counts, counts_line(trouble, glyphs)), (_GROUPS * figure + 2 * (_GROUPS - 1), figure)),
         "clock": _Part(((Span(clock(heading.now), "muted"),),)),
     }
+    if heading.alarm:
+        parts["alarm"] = _Part(((Span(f" {heading.alarm} ", "alarm"),), (Span(" TROUBLE BELOW ", "alarm"),)))
     if adapters:
         parts["adapters"] = _Part(((Span(plural(adapters, "adapter"), "muted"),),))
     if totals.letters:
@@ -261,7 +268,7 @@ def _parts(heading: Heading, cells: int, glyphs: Glyphs) -> dict[str, _Part]:
     return parts
 
 
-_ORDER: Final = ("health", "state", "adapters", "counts", "rate", "share", "letters", "runs", "clock")
+_ORDER: Final = ("alarm", "health", "state", "adapters", "counts", "rate", "share", "letters", "runs", "clock")
 
 
 def _health(heading: Heading) -> tuple[str, str]:
