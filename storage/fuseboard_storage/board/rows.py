@@ -281,6 +281,16 @@ class AdapterRow:
             first_p50=percentile(merge(span.first_item for span in spans), 0.50),
         )
 
+    def outcomes(self, now: int, slices: int, seconds_each: int) -> tuple[list[int], list[int]]:
+        """Return the calls and the failures per slice, oldest first, as bars of a sparkline that ends at `now`."""
+        calls, failures = [0] * slices, [0] * slices
+        for span in self.seconds:
+            back = (now - span.at) // (seconds_each * SECOND)
+            if 0 <= back < slices:
+                calls[slices - 1 - back] += span.calls
+                failures[slices - 1 - back] += span.failures
+        return calls, failures
+
     def series(self, now: int, slices: int, seconds_each: int) -> list[int]:
         """Return the calls per slice, oldest first, as bars of a sparkline that ends at `now`."""
         bars = [0] * slices

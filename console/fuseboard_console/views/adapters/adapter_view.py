@@ -71,16 +71,23 @@ class Stats(NamedTuple):
     rate: float
     recent: Totals
     calls: tuple[int, ...]
+    failures: tuple[int, ...] = ()
+    """The failed ones among `calls`."""
+    each: int = 1
+    """The seconds of each slice of `calls`."""
 
 
 def stats_of(row: AdapterRow, now: int, slices: int) -> Stats:
     """Return an adapter's statistics before `now`, with its calls over two minutes in the given number of slices."""
     second = now - now % SECOND  # the running second is not over: it would make every rate flicker
     each = max(1, -(-120 // slices)) if slices else 1
+    calls, failures = row.outcomes(second - 1, slices, each) if slices else ([], [])
     return Stats(
         row.totals(second - 1, RATE_SECONDS).rate,
         row.totals(second - 1, SHARE_SECONDS),
-        tuple(row.series(second - 1, slices, each)) if slices else (),
+        tuple(calls),
+        tuple(failures),
+        each,
     )
 
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from itertools import groupby
+from operator import itemgetter
 
 from fuseboard_console.text.bars import countdown_bar, sparkline
 from fuseboard_console.text.formatting import (
@@ -27,6 +29,8 @@ from fuseboard_console.views.adapters.engine_names import cut_start
 Cell = Callable[[AdapterView, int, int, Glyphs], Line]
 """Given a row, now (UTC microseconds), the cells there are and the glyphs: what to show."""
 
+PEAK_CELLS = 6
+"""Cells beside a sparkline that say what its highest bar stands for."""
 _RECENT = 60.0
 _LABEL = 30  # cells from which an engine is shown with its host and process
 
@@ -171,9 +175,21 @@ def rejected_cell(row: AdapterView, now: int, cells: int, glyphs: Glyphs) -> Lin
 
 
 def spark_cell(row: AdapterView, now: int, cells: int, glyphs: Glyphs) -> Line:
-    """Calls over the last two minutes."""
-    quiet = row.condition in ("silent", "ended") or not any(row.stats.calls)
-    return (Span(sparkline(row.stats.calls[-cells:], glyphs), "quiet" if quiet else "spark"),)
+    """Calls over the last two minutes, those slices with failures in the colour of trouble, and the highest rate.
+
+    Each row has a scale of its own: its highest bar is the rate that stands beside it, in calls per second.
+    """
+    bars = max(1, cells - PEAK_CELLS)
+    calls, failures = row.stats.calls[-bars:], row.stats.failures[-bars:]
+    lost = row.lost_at is not None
+    styles = [
+        "quiet" if lost or not made else "bad" if failed else "spark"
+        for made, failed in zip(calls, failures, strict=True)
+    ]
+    drawn = zip(sparkline(calls, glyphs), styles, strict=True)
+    spans = [Span("".join(sign for sign, _ in run), style) for style, run in groupby(drawn, itemgetter(1))]
+    peak = max(calls, default=0) / row.stats.each
+    return (*spans, Span(f"{rate(peak) if peak else '':>{PEAK_CELLS}}", "faint"))
 
 
 def engine_cell(row: AdapterView, now: int, cells: int, glyphs: Glyphs) -> Line:

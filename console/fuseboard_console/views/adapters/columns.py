@@ -78,7 +78,7 @@ COLUMNS: tuple[Column, ...] = (
         "rejected", "rejected", of.rejected_cell, 8, 8, 12, "right",
         ChangeProbe(lambda row: row.stats.recent.rejections, 1, 0.25),
     ),
-    Column("spark", "last 2 min", of.spark_cell, 12, 30, 5),
+    Column("spark", "2 min peak/s", of.spark_cell, 12, 30, 5),
     Column("next", "next probe", of.next_cell, 12, 34, 1),
     Column("budget", "retries", of.budget_cell, 7, 7, 14, "right", ChangeProbe(lambda row: row.budget, 1, 0.25)),
     Column("chain", "chain", of.chain_cell, 10, 24, 11, watch=ChangeProbe(lambda row: row.places)),
@@ -229,4 +229,4 @@ def ages(row: AdapterView) -> bool:
 
 def slices_of(columns: tuple[ColumnLayout, ...]) -> int:
     """Return how many bars fit the sparkline."""
-    return next((placed.cells for placed in columns if placed.column.id == "spark"), 0)
+    return next((max(1, placed.cells - of.PEAK_CELLS) for placed in columns if placed.column.id == "spark"), 0)
