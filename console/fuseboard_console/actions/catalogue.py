@@ -128,7 +128,7 @@ ACTIONS: tuple[Action, ...] = (
         "inject",
         ("i",),
         "fault",
-        "Let the selected adapter of a scenario fail, or end that. Opens a menu.",
+        "Let the selected adapter fail for an exercise, or end that. Opens a menu.",
         "Scenarios",
         verb="inject",
         pages=ADAPTERS,

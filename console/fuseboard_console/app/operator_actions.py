@@ -161,7 +161,7 @@ class OperatorActions:
         console.push_screen(ConfirmScreen(question.title, question.text, question.yes), answered)
 
     def inject(self) -> None:
-        """Choose a fault for the target, or for all marked adapters, of the scenario that plays."""
+        """Choose a fault for the target, or all marked adapters. Of a live engine, its name has to be typed then."""
         console = self._console
         board, keys = console.feed.board, self._marked
         alone = None if keys else self._target()
@@ -169,9 +169,11 @@ class OperatorActions:
         if self.refuse_if_read_only() or not chosen:
             return
         playing = None if board.scenario is None else board.scenario.scenario
-        if any((row := board.instances.get(key.instance)) is None or row.name != playing for key in chosen):
-            console.show_notice("Only the adapters of a scenario take faults. Page 7 has scenarios to play.")
+        names = {row.name if (row := board.instances.get(key.instance)) else "" for key in chosen}
+        if len(names) > 1:
+            console.show_notice("Mark adapters of one engine only: its name has to be typed.")
             return
+        (name,) = names
         if console.dispatcher.notify_if_over(chosen[0].instance):
             return
         from fuseboard_console.screens.fault_menu import FaultChoice, FaultMenu
@@ -179,10 +181,33 @@ class OperatorActions:
         subject = self._engines.adapter(chosen[0]) if len(chosen) == 1 else f"{len(chosen):,} adapters"
 
         async def answered(choice: FaultChoice | None) -> None:
-            if choice is not None:
+            if choice is None:
+                return
+            if choice.fault and name != playing:
+                self._confirm_fault(choice.fault, choice.args, chosen, subject, name)
+            else:
                 await self.send_fault(choice.fault, choice.args, chosen)
 
         console.push_screen(FaultMenu(f"A fault for {subject}"), answered)
+
+    def _confirm_fault(
+        self, fault: str, args: Mapping[str, float], keys: Sequence[AdapterKey], subject: str, engine: str
+    ) -> None:
+        """Send a fault of a live engine's adapters once the engine's name was typed."""
+        from fuseboard_console.screens.typed_confirm import TypedConfirmScreen
+        from fuseboard_engine.faults.injector import SECONDS
+
+        seconds = f"{args.get('seconds', SECONDS):g} s"
+        text = f"Real calls meet it for {seconds}; then it ends by itself. The engine has to allow faults."
+        word = safe_text(engine, 60)
+
+        def answered(yes: bool | None) -> None:
+            if yes:
+                command = self.send_fault(fault, args, keys)
+                self._console.run_worker(command, name="fault", exit_on_error=True)
+
+        title = f"Inject {fault} into {subject} of {word}?"
+        self._console.push_screen(TypedConfirmScreen(title, text, word, "Inject"), answered)
 
     async def send_fault(self, fault: str, args: Mapping[str, float], keys: Sequence[AdapterKey]) -> None:
         """Begin a fault of adapters, with its arguments; an empty one ends their fault."""

@@ -282,7 +282,7 @@ class _FaultyCalls:
 class _FaultyCall:
     """One call that meets an injected fault: the `FaultyAdapter` of the table."""
 
-    note = " (injected fault)"
+    note = "injected fault: "
 
     def __init__(self, calls: _FaultyCalls, own: Callable[[], Any], usual: float) -> None:
         self.name = calls.name
@@ -292,7 +292,7 @@ class _FaultyCall:
 
     async def answer(self, latency: float, failure_rate: float | None = None) -> Any:
         if failure_rate and self._calls.rng() < failure_rate:
-            raise ServiceError(500, f"Internal Server Error{self.note}")
+            raise ServiceError(500, f"{self.note}Internal Server Error")
         await self._calls.wait(latency - self._usual)
         return await self._own()
 

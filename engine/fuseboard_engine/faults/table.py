@@ -45,7 +45,7 @@ class FaultyAdapter(Protocol):
 
     @property
     def note(self) -> str:
-        """What is added to the text of an error that the fault raises."""
+        """What the text of an error that the fault raises begins with."""
         ...
 
     async def answer(self, latency: float, failure_rate: float | None = None) -> Any:
@@ -104,12 +104,12 @@ class Fault:
 
 async def _refuse(adapter: FaultyAdapter, latency: float, value: float) -> Any:
     await asyncio.sleep(0.001)
-    raise ConnectionRefusedError(111, f"Connection refused by {adapter.name}{adapter.note}")
+    raise ConnectionRefusedError(111, f"{adapter.note}Connection refused by {adapter.name}")
 
 
 async def _answer_503(adapter: FaultyAdapter, latency: float, value: float) -> Any:
     await asyncio.sleep(latency)
-    raise ServiceError(503, f"Service Unavailable{adapter.note}")
+    raise ServiceError(503, f"{adapter.note}Service Unavailable")
 
 
 async def _hang(adapter: FaultyAdapter, latency: float, value: float) -> Any:
@@ -126,23 +126,23 @@ async def _fail_sometimes(adapter: FaultyAdapter, latency: float, rate: float) -
 
 async def _answer_429(adapter: FaultyAdapter, latency: float, retry_after: float) -> Any:
     await asyncio.sleep(latency)
-    raise ServiceError(429, f"Too Many Requests{adapter.note}", retry_after)
+    raise ServiceError(429, f"{adapter.note}Too Many Requests", retry_after)
 
 
 async def _answer_without_success(adapter: FaultyAdapter, latency: float, value: float) -> Any:
     await asyncio.sleep(latency)
-    return {"success": False, "error": f"the model returned nothing usable{adapter.note}"}
+    return {"success": False, "error": f"{adapter.note}the model returned nothing usable"}
 
 
 async def _answer_401(adapter: FaultyAdapter, latency: float, value: float) -> Any:
     await asyncio.sleep(latency)
-    raise ServiceError(401, f"Unauthorized{adapter.note}")
+    raise ServiceError(401, f"{adapter.note}Unauthorized")
 
 
 async def _answer_garbled(adapter: FaultyAdapter, latency: float, value: float) -> Any:
     await asyncio.sleep(latency)
     answer = '{"success": true, "answer": "The first of'
-    raise json.JSONDecodeError(f"Unterminated string{adapter.note}", answer, len(answer))
+    raise json.JSONDecodeError(f"{adapter.note}Unterminated string", answer, len(answer))
 
 
 FAULTS: Final[dict[str, Fault]] = {

@@ -163,12 +163,23 @@ async def test_a_fault_is_chosen_with_the_mouse_and_from_the_palette(tmp_path: P
         await console.hears("claude answers 503.")
 
 
-async def test_an_application_takes_no_faults() -> None:
+async def test_a_fault_of_a_live_engine_takes_the_engines_name() -> None:
     show = Show()
     async with show.app.run_test(size=(120, 40), notifications=True) as pilot:
         await pilot.press("i")
-        await until(show.sees("Only the adapters of a scenario take faults."), pilot)
+        await until(show.sees("A fault for ", "3  hang"), pilot)
+        await pilot.press("3")
+        await until(show.sees("Inject hang into ", "Type checkout to go on:", "Real calls meet it for 30 s"), pilot)
+        await pilot.press(*"shop", "enter")
+        await until(show.sees("That is not the word"), pilot)
         assert show.mailbox.asked == []
+        await pilot.press(*["backspace"] * 4, *"checkout", "enter")
+        await until(lambda: [verb for verb, _, _ in show.mailbox.asked] == ["inject"], pilot)
+        assert show.mailbox.args == [{"fault": "hang"}]
+        await pilot.press("i")
+        await until(show.sees("0  heal"), pilot)
+        await pilot.press("0")  # to end a fault needs no question
+        await until(lambda: [verb for verb, _, _ in show.mailbox.asked] == ["inject", "heal"], pilot)
         await pilot.press("0", "n")  # no scenario is steered
         assert "scenario" not in show.screen().splitlines()[-1]
 

@@ -36,7 +36,7 @@ async def outcome(engine: Engine) -> str:
 async def test_calls_meet_the_fault_until_it_ends_by_itself() -> None:
     engine = world()
     engine.inject_fault("a", "refused", 30)
-    assert await outcome(engine) == "[Errno 111] Connection refused by a (injected fault)"
+    assert await outcome(engine) == "[Errno 111] injected fault: Connection refused by a"
     await asyncio.sleep(30)
     assert await outcome(engine) == "from a"
     (begun,) = emitted_by(engine, FaultInjected)
