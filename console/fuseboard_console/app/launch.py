@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import os
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -17,6 +18,7 @@ from fuseboard_console.preferences.model import DEFAULT, Preferences
 from fuseboard_console.preferences.paths import state_folder
 from fuseboard_console.preferences.theme_names import theme_id
 from fuseboard_console.sources.live import LiveRecording
+from fuseboard_console.terminal.asciicast import Asciicast, exporting
 from fuseboard_console.terminal.hangup import on_hangup
 from fuseboard_console.text.glyphs import glyphs_for
 from fuseboard_engine.runtime.cancellation import call_in_loop
@@ -28,6 +30,10 @@ if TYPE_CHECKING:
     from fuseboard_console.sources.replay import Replay
     from fuseboard_console.sources.session import Controls
 
+EXPORTED = (100, 30)
+"""Columns and rows of a console that is exported without a terminal."""
+LOOK, LAST = 0.2, 2.0
+"""Seconds between two looks whether an exported scenario has ended, and for which its end is shown."""
 FRAMES = "120"
 """Frames a second at most. There are a tenth as many, but a key waits for up to two of these before it is answered."""
 
@@ -39,13 +45,15 @@ async def watch(
     preferences: Preferences = DEFAULT,
     failure_reason: Callable[[], str] | None = None,
     controls: Controls | None = None,
+    export: Asciicast | None = None,
     reveal: bool = False,
 ) -> int:
     """Open the console on a recording and return the exit code when it is left, by a key or by a signal.
 
     `preferences` are the operator's. `reveal` shows payloads of dead letters with their
     secrets. `failure_reason` is polled for trouble that the recording does not show, and `controls` steers the scenario
-    that it is of: see `ConsoleApp`.
+    that it is of: see `ConsoleApp`. `export` gets what the console displays; without a terminal the console then plays
+    for it alone, and is left when the scenario has ended.
 
     Raises:
         RecordingError: The file is missing, no recording, or of a newer version.
@@ -61,6 +69,7 @@ async def watch(
             mailbox=mailbox,
             failure_reason=failure_reason,
             controls=controls,
+            export=export,
             reveal=reveal,
         )
 
@@ -93,6 +102,7 @@ async def _show(
     replay: Replay | None = None,
     failure_reason: Callable[[], str] | None = None,
     controls: Controls | None = None,
+    export: Asciicast | None = None,
     reveal: bool = False,
 ) -> int:
     os.environ.setdefault("TEXTUAL_FPS", FRAMES)  # Textual looks at it when it is imported
@@ -116,9 +126,35 @@ async def _show(
         time.tzset()
     for size in ("COLUMNS", "LINES"):  # where they are exported, as into containers, Textual would resize no more
         os.environ.pop(size, None)
-    _leave_when_told(app)
     gc.freeze()  # what is there now stays to the end: no collection need look at it again
+    if export is not None:
+        app.driver_class = exporting(app.driver_class, export)
+        if not sys.stdout.isatty():
+            return await _run_for_export(app, export)
+    _leave_when_told(app)
     await app.run_async(mouse=preferences.mouse)
+    return app.return_code or exit_codes.OK
+
+
+async def _run_for_export(app: ConsoleApp, export: Asciicast) -> int:
+    """Run the console without a terminal, until the scenario has ended."""
+    from textual.drivers.headless_driver import HeadlessDriver
+
+    async def leave_at_end() -> None:
+        while (step := app.feed.board.scenario) is None or not step.ends:
+            if app.sessions.current.failure_reason is not None and app.sessions.current.failure_reason():
+                break
+            await asyncio.sleep(LOOK)
+        await asyncio.sleep(LAST)
+        app.exit()
+
+    app.driver_class = exporting(HeadlessDriver, export)
+    leave_on_signals(lambda code: app.exit(return_code=code))
+    leaving = asyncio.create_task(leave_at_end())
+    try:
+        await app.run_async(size=EXPORTED, mouse=False)
+    finally:
+        leaving.cancel()
     return app.return_code or exit_codes.OK
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from argparse import ArgumentParser, Namespace
 from pathlib import Path
@@ -11,14 +12,18 @@ from fuseboard_console.cli import exit_codes
 from fuseboard_console.cli.preference_arguments import add_preferences, preferences_of
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from fuseboard_console.preferences.model import Preferences
+    from fuseboard_console.terminal.asciicast import Asciicast
 
 SUMMARY = "watch a minute of failures and recovery; needs no application"
 DESCRIPTION = """Play a scenario: an engine in a process of its own, with adapters that fail on schedule, records to a
 file that the console watches. Press r to reset a breaker, ? for the keys, q to quit.
 Without a terminal, the scenario plays in virtual time and what happens is printed as plain lines."""
 EXAMPLES = """  fuseboard demo                       the primary goes down and recovers
-  fuseboard demo --record demo.db      keep the recording for later
+  fuseboard demo --record demo.db      keep the recording, for `fuseboard replay demo.db`
+  fuseboard demo --export demo.cast    write what is shown, for a web page with asciinema-player
   fuseboard demo | less                what happens, as text"""
 ORDER = 0
 
@@ -35,6 +40,12 @@ def add_arguments(parser: ArgumentParser) -> None:
         help="a scenario file, or a name from `fuseboard scenario list` (default: primary-outage)",
     )
     parser.add_argument("--record", metavar="FILE", help="keep the recording in this file (default: a temporary file)")
+    parser.add_argument(
+        "--export",
+        metavar="FILE.cast",
+        help="also write what is shown to this new file, as an asciicast for web pages; "
+        "without a terminal, the scenario plays once for it",
+    )
     add_preferences(parser)
 
 
@@ -45,13 +56,14 @@ def run(args: Namespace) -> int:
     from fuseboard_storage.errors import RecordingError
 
     try:
-        if sys.stdin.isatty() and sys.stdout.isatty() and not is_dumb():
+        terminal = sys.stdin.isatty() and sys.stdout.isatty()
+        if (terminal and not is_dumb()) or (args.export and not terminal):
             return _live(args)
         if args.record:
             complain("Without a terminal, `demo` plays in virtual time and records nothing. To record:")
             complain(f"  fuseboard scenario play {args.scenario} --record FILE")
             return exit_codes.BAD_INPUT
-        if sys.stdin.isatty() and sys.stdout.isatty():
+        if terminal:
             complain("This terminal (TERM=dumb) can't show the console. For plain lines, use `fuseboard demo | cat`,")
             complain("or `fuseboard watch FILE --plain` with the recording of a running engine.")
             return exit_codes.BAD_INPUT
@@ -86,7 +98,38 @@ def _live(args: Namespace) -> int:
     scenario = find(args.scenario)
     if args.record and Path(args.record).exists():
         asyncio.run(_check_recording(args.record))
-    return run_loop(_watch(scenario, args.record, preferences))
+    if not args.export:
+        return run_loop(_watch(scenario, args.record, preferences))
+    return _export(args.export, lambda cast: run_loop(_watch(scenario, args.record, preferences, cast)), scenario.stem)
+
+
+def _export(file: str, watch: Callable[[Asciicast], int], title: str) -> int:
+    """Run `watch` with an asciicast of a new file, and return its exit code."""
+    from shutil import get_terminal_size
+
+    from fuseboard_console.app.launch import EXPORTED
+    from fuseboard_console.cli.output import complain
+    from fuseboard_console.terminal.asciicast import Asciicast
+    from fuseboard_storage.errors import RecordingError
+
+    if not sys.stdout.isatty():  # as a terminal that shows every colour
+        os.environ.update(TERM="xterm-256color", COLORTERM="truecolor")
+    columns, rows = get_terminal_size() if sys.stdout.isatty() else EXPORTED
+    try:
+        output = Path(file).open("x", encoding="utf-8")  # noqa: SIM115 - closed with the asciicast
+    except FileExistsError:
+        raise RecordingError(f"{file} exists already.", "Choose another name for the asciicast.") from None
+    except OSError as error:
+        raise RecordingError(f"{file} cannot be written: {error.strerror}.", "Check the path.") from None
+    cast = Asciicast(output, columns, rows, f"fuseboard demo {title}")
+    try:
+        code = watch(cast)
+    finally:
+        cast.close()
+    if cast.error is not None:
+        complain(f"{file} is not complete: {cast.error.strerror}.")
+        return exit_codes.NOT_DONE
+    return code
 
 
 async def _check_recording(file: str) -> None:
@@ -97,7 +140,7 @@ async def _check_recording(file: str) -> None:
         pass
 
 
-async def _watch(scenario: Path, record: str | None, preferences: Preferences) -> int:
+async def _watch(scenario: Path, record: str | None, preferences: Preferences, export: Asciicast | None = None) -> int:
     """Play the scenario in a process of its own and show it in the console until that is left."""
     import asyncio
     import tempfile
@@ -129,6 +172,7 @@ async def _watch(scenario: Path, record: str | None, preferences: Preferences) -
                 preferences=preferences,
                 failure_reason=engine.failure_reason,
                 controls=ScenarioControls(engine),
+                export=export,
             )
         except asyncio.CancelledError:
             if not codes:
