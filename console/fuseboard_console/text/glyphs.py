@@ -26,7 +26,7 @@ APPEARANCES: dict[Condition, Appearance] = {
     "held": Appearance("■", "#", "HELD OPEN", "held", 1),
     "down": Appearance("▽", "v", "KNOWN DOWN", "bad", 2),
     "ready": Appearance("◔", "=", "READY", "ready", 3),
-    "probing": Appearance("◐", "~", "PROBING", "warn", 4),
+    "probing": Appearance("◐", "p", "PROBING", "warn", 4),
     "counting": Appearance("●", "o", "CLOSED", "ok", 5),
     "watch": Appearance("◌", "w", "WATCH ONLY", "info", 6),
     "disabled": Appearance("○", "-", "DISABLED", "muted", 7),
@@ -84,7 +84,7 @@ UNICODE = Glyphs(
     "╵", "↑"
 )  # fmt: skip
 ASCII = Glyphs(
-    "ascii", "x", "X", "+", "d", "D", "-", ">", "x", ">", "*", "-", "=", ">", "-", "_.:-=+*#", "||", "-",
+    "ascii", "x", "s", "+", "d", "D", "-", ">", "x", ">", "*", "-", "=", ">", "-", "_.:-=+*#", "||", "-",
     "v", "^", ">", "*", ">", "|>", "V", "-", "#=-",
     "|", "^"
 )  # fmt: skip

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from fuseboard_console.app.app import ConsoleApp
-from fuseboard_console.text.glyphs import ASCII
+from fuseboard_console.text.glyphs import APPEARANCES, ASCII
 from support.console_story import STORY_ENDS, ListFeed, ListMailbox, at, settle
 from support.recorded_history import lived
 from support.screen import screen_strips
@@ -31,3 +31,11 @@ async def test_every_ascii_glyph_is_ascii(pressed: str) -> None:
         await settle(pilot)
         shown = "\n".join(strip.text for strip in screen_strips(app))
         assert shown.isascii(), {sign for sign in shown if not sign.isascii()}
+
+
+def test_no_ascii_sign_means_two_things() -> None:
+    states = {look.word: look.ascii for look in APPEARANCES.values()}
+    in_a_chain = [ASCII.failed, ASCII.skipped, ASCII.answered, ASCII.degraded, ASCII.dead]
+    signs = [*states.values(), *in_a_chain]
+    assert len(set(signs)) == len(signs)
+    assert "~" not in signs, "it stands for what was cut off"
