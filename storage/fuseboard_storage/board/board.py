@@ -70,6 +70,7 @@ from fuseboard_storage.board.rows import (
     Totals,
     add_failure,
     add_slow_probe,
+    joined_step,
 )
 
 KEPT_ROUTES: Final = 500
@@ -594,7 +595,7 @@ class Board:
 
     @fold(ScenarioStep)
     def _scenario_step(self, entry: Entry, event: ScenarioStep) -> None:
-        self.scenario = event
+        self.scenario = joined_step(self.scenario, event)
 
     @fold(ScenarioPaced)
     def _scenario_paced(self, entry: Entry, event: ScenarioPaced) -> None:

@@ -7,7 +7,9 @@ from itertools import islice
 from operator import attrgetter
 from typing import Any, Final, NamedTuple
 
-from fuseboard_engine.events import Attempt, AttemptFailed, Event, ProbeChanged, State
+from msgspec.structs import replace
+
+from fuseboard_engine.events import Attempt, AttemptFailed, Event, ProbeChanged, ScenarioStep, State
 from fuseboard_engine.runtime.formatting import slow_probe_text
 from fuseboard_storage.board.clock_move import ClockMove, within_int64
 from fuseboard_storage.board.histogram import merge, percentile
@@ -15,6 +17,9 @@ from fuseboard_storage.board.metrics import SECOND, AdapterSecond
 
 KEPT_SECONDS = 120
 KEPT_CHANGES = 100
+MOMENT: Final = 0.05
+"""Seconds of a scenario within which its steps count as of one moment."""
+MAX_STEP_TEXT: Final = 1_000
 GROUPED_FAILURES: Final = 20
 """How many of the newest failure groups a new failure may join."""
 
@@ -354,3 +359,16 @@ def add_slow_probe(failures: deque[FailureRow], row: AdapterRow, event: ProbeCha
     )  # fmt: skip
     row.last_error = attempt.error
     add_failure(failures, row, AttemptFailed(at=event.at, task="", task_type="", attempt=attempt))
+
+
+def joined_step(before: ScenarioStep | None, step: ScenarioStep) -> ScenarioStep:
+    """Return a scenario's step with the texts of those before it that fall on the same moment of the scenario."""
+    if before is None or before.scenario != step.scenario or before.ends or step.ends:
+        return step
+    apart = abs(step.position - before.position) if step.duration else abs(step.at - before.at) / SECOND
+    if apart > MOMENT:
+        return step
+    if step.text in before.text:
+        return replace(step, text=before.text)
+    mark = "" if before.text.endswith((".", "!", "?", ":", ";")) else ";"
+    return replace(step, text=f"{before.text}{mark} {step.text}"[:MAX_STEP_TEXT])
