@@ -309,7 +309,7 @@ async def test_a_terminal_resized_to_nothing_and_back_is_whole_again() -> None:
 async def test_the_newest_step_of_a_scenario_is_shown_until_the_next_under_the_header() -> None:
     step = ScenarioStep(at=at(9), scenario="outage", text="Prefect goes down and refuses calls")
     show = Show([started(name="outage"), added("prefect"), step], when=10)
-    async with show.app.run_test(size=(80, 24), notifications=True) as pilot:
+    async with show.app.run_test(size=(200, 50), notifications=True) as pilot:
         await until(show.sees("SCENARIO", "▸ Prefect goes down and refuses calls", "q quit"), pilot)
         assert show.line_of("Prefect goes down") == 1
         show.when = show.feed.alive = 60
