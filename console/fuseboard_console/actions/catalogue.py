@@ -13,6 +13,7 @@ OVERVIEW = ("overview",)
 LISTS = pages_with("list")
 """The pages that consist of one list."""
 FILTERED = pages_with("filter")
+SORTED = (*OVERVIEW, *LISTS)
 DETAIL = ("detail",)
 """The detail of an adapter, a modal screen over any page."""
 CHARTS = ("lanes", *DETAIL)
@@ -145,7 +146,12 @@ ACTIONS: tuple[Action, ...] = (
     ),
     Action("filter", ("slash",), "filter", "Show only some lines: state:open name:gpt* tag:eu !test.", pages=FILTERED),
     Action(
-        "unfilter", ("escape",), "show all", "Remove all marks, then clear the filter.", footer=False, pages=FILTERED
+        "unfilter",
+        ("escape",),
+        "show all",
+        "Remove all marks, then the filter, then leave the past.",
+        footer=False,
+        pages=FILTERED,
     ),
     Action("faults", ("f",), "faults only", "Show only adapters that need attention or failed.", pages=OVERVIEW),
     Action("group", ("b",), "group", "Group adapters by engine, by first tag, or not at all.", pages=OVERVIEW),
@@ -166,8 +172,8 @@ ACTIONS: tuple[Action, ...] = (
         footer=False,
         pages=MARKED,
     ),
-    Action("sort", ("s",), "sort", "Sort by the next column.", pages=OVERVIEW),
-    Action("turn", ("S",), "reverse", "Reverse the order.", footer=False, pages=OVERVIEW),
+    Action("sort", ("s",), "sort", "Sort by the next column.", pages=SORTED),
+    Action("turn", ("S",), "reverse", "Reverse the order.", footer=False, pages=SORTED),
     Action("next_problem", ("n",), "next problem", "Go to the next adapter that needs attention.", pages=OVERVIEW),
     *page_actions(),
     Action(
@@ -272,7 +278,7 @@ ACTIONS: tuple[Action, ...] = (
     Action("first_event", ("left_parenthesis",), "begin", "Go to the beginning.", "Time", footer=False),
     Action("slower", ("less_than_sign",), "slower", "Replay or play a scenario more slowly.", "Time", footer=False),
     Action("faster", ("greater_than_sign",), "faster", "Replay or play a scenario faster.", "Time", footer=False),
-    Action("live", ("L",), "live", "Return to the live view.", "Time", footer=False),
+    Action("live", ("L",), "live", "Return to the live view; esc does too.", "Time", footer=False),
     Action("copy", ("y",), "copy", "Copy the item under the cursor in full, as text.", footer=False),
     Action("zoom_in", ("plus",), "zoom in", "Show a shorter time in the charts.", pages=CHARTS),
     Action("zoom_out", ("minus",), "zoom out", "Show a longer time in the charts.", pages=CHARTS),
@@ -282,6 +288,15 @@ ACTIONS: tuple[Action, ...] = (
     Action("theme", ("t",), "theme", "Next theme: dark, light, contrast, two for colour blindness."),
     Action(
         "themes", ("T",), "all themes", "Choose from all themes, including Textual's.", footer=False, run="change_theme"
+    ),
+    Action(
+        "palette",
+        ("colon",),
+        "palette",
+        "Search all actions, adapters and pages; ctrl+p does too.",
+        "Fuseboard",
+        footer=False,
+        run="command_palette",
     ),
     Action("help", ("question_mark",), "help", "Show what every key does.", "Fuseboard"),
     Action(

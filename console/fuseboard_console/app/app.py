@@ -11,7 +11,6 @@ from textual.actions import SkipAction
 from textual.app import App, ComposeResult, SystemCommand
 from textual.binding import Binding, BindingType
 from textual.filter import LineFilter, Monochrome, NoColor
-from textual.notifications import SeverityLevel
 from textual.reactive import var
 from textual.screen import Screen
 
@@ -37,7 +36,7 @@ from fuseboard_console.sources.session import Controls, Session, Speeds
 from fuseboard_console.text.glyphs import ASCII, UNICODE, Glyphs
 from fuseboard_console.text.safe_text import safe_text
 from fuseboard_console.tui.bindings import bindings_of
-from fuseboard_console.tui.notices import show_notice
+from fuseboard_console.tui.notices import NoticeApp
 from fuseboard_console.tui.protocols import Frame
 from fuseboard_console.tui.themes import THEMES, Palette, variables_of
 from fuseboard_console.views.adapters.engine_presence import connection_of
@@ -66,7 +65,7 @@ def _adapter_commands() -> type[Provider]:
     return AdapterCommands
 
 
-class ConsoleApp(App[None]):
+class ConsoleApp(NoticeApp):
     """Shows one recording, live or as a replay. Without a mailbox it is read-only.
 
     The app holds four parts: `sessions` (what is shown, and where commands go), `renderer` (the bars and the frames),
@@ -80,6 +79,7 @@ class ConsoleApp(App[None]):
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("ctrl+c", "interrupt", "Quit", show=False, priority=True),
         Binding("escape", "drop_notices", "Remove notices", show=False, priority=True),
+        Binding("escape", "leave", "Leave the past or a scenario", show=False),
     ]
 
     compact: var[bool] = var(False, init=False)
@@ -203,10 +203,6 @@ class ConsoleApp(App[None]):
         """Return the operator's key for an action, to be named in a sentence."""
         return key_for(self.actions, id)
 
-    def show_notice(self, text: str, severity: SeverityLevel = "information") -> None:
-        """Show a notice of safe text for a few seconds. It takes the place of one that still stands."""
-        show_notice(self, text, severity)
-
     def show(self) -> None:
         """Render everything: a choice was made, or the size changed."""
         self.renderer.invalidate()
@@ -291,11 +287,6 @@ class ConsoleApp(App[None]):
     def action_interrupt(self) -> None:
         """Leave the console with the exit code that Ctrl-C has in every command."""
         self.exit(return_code=exit_codes.INTERRUPTED)
-
-    def action_drop_notices(self) -> None:
-        """Remove the notices, which cover lines. The key keeps its other effects."""
-        self.clear_notifications()
-        raise SkipAction
 
     def action_next_pane(self) -> None:
         """Focus the next pane."""
@@ -422,6 +413,11 @@ class ConsoleApp(App[None]):
             self.show_notice("Live again.")
         else:
             self.show_notice("Back at the present: no engine is writing.")
+
+    def action_leave(self) -> None:
+        """Return from the past, a pause or a scenario. Whatever else the key closes or clears goes first."""
+        if len(self.screen_stack) == 1 and (self.sessions.paused or not self.sessions.at_bottom):
+            self.action_live()
 
     # ---------------------------------------------------------------- time
 

@@ -32,7 +32,11 @@ class ActionHost(Protocol):
 def commands_of(console: ActionHost, actions: Sequence[Action], available: Sequence[Action]) -> Iterator[SystemCommand]:
     """Yield `actions` as commands; those that are not `available` here go to a page where they are."""
     for action in actions:
-        if action.group == "Move" or (action.pages and not set(action.pages) & PAGE_BY_ID.keys()):
+        if (
+            action.group == "Move"
+            or action.id == "palette"
+            or (action.pages and not set(action.pages) & PAGE_BY_ID.keys())
+        ):
             continue
         label = action.label.capitalize()
         if action in available:

@@ -7,6 +7,7 @@ import time
 from typing import TYPE_CHECKING, Final
 
 from fuseboard_console.text.safe_text import safe_text
+from fuseboard_console.tui.notices import show_notice
 
 if TYPE_CHECKING:
     from fuseboard_console.app.app import ConsoleApp
@@ -51,7 +52,7 @@ class Polling:
             for dispatcher in app.sessions.dispatchers:
                 await dispatcher.poll()
             if reason := app.sessions.unreported_failure():
-                app.notify(safe_text(reason, 400), severity="error", markup=False, timeout=FAILURE_SECONDS)
+                show_notice(app, safe_text(reason, 400), "error", FAILURE_SECONDS)
             app.customisation.check_alerts()
             await asyncio.sleep(self._interval if self._idle < IDLE_AFTER else 2 * self._interval)
 

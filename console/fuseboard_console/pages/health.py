@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 from fuseboard_console.pages.list_page import ListPage
 from fuseboard_console.screens.adapter_detail import show_detail
@@ -21,6 +22,7 @@ class Health(ListPage[AdapterKey]):
     PAGE = "health"
     EMPTY = "There is no adapter yet."
     FIELDS = ("name", "health", "tag", "detail")
+    FIGURES = ("since",)
 
     def __init__(self, host: ConsoleHost) -> None:
         super().__init__(host)
@@ -61,6 +63,13 @@ class Health(ListPage[AdapterKey]):
         instance = frame.board.instances.get(key.instance)
         names, engine = min(self._names, cells // 3), engine_names(frame.board).of_key(key)
         return health_line(row, instance, frame.now, cells, names, self.host.glyphs, engine)
+
+    def order_of(self, key: AdapterKey, field: str) -> Any:
+        """Return the value by which a row is sorted."""
+        row = self.host.frame.board.adapters.get(key)
+        if field == "since":
+            return -(row.health_at or 0) if row is not None else 0
+        return super().order_of(key, field)
 
     def fields(self, key: AdapterKey) -> Mapping[str, str]:
         """Return the row's texts that a filter can match, by field."""

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Hashable, Iterable, Mapping, Sequence
-from typing import ClassVar, Generic, TypeVar
+from typing import Any, ClassVar, Generic, TypeVar
 
 from textual import on
+from textual.actions import SkipAction
 from textual.app import ComposeResult
 from textual.content import Content
 
@@ -17,6 +18,7 @@ from fuseboard_console.text.line import Line
 from fuseboard_console.text.safe_text import safe_text
 from fuseboard_console.tui.protocols import ConsoleHost, Frame
 from fuseboard_console.views.selection.list_filter import Test, list_filter, unknown_field
+from fuseboard_console.views.selection.list_order import field_of_title, natural_order
 from fuseboard_console.widgets.selectable_list import SelectableList
 
 K = TypeVar("K", bound=Hashable)
@@ -31,7 +33,9 @@ class ListPage(Page, Generic[K]):
     EMPTY: ClassVar[str] = ""
     """The text of an empty list, which says how it fills."""
     FIELDS: ClassVar[tuple[str, ...]] = ()
-    """The fields that a filter can match."""
+    """The fields that a filter can match. The rows can be sorted by each."""
+    FIGURES: ClassVar[tuple[str, ...]] = ()
+    """What else the rows can be sorted by; see `order_of`."""
 
     def __init__(self, host: ConsoleHost) -> None:
         super().__init__(host)
@@ -42,6 +46,8 @@ class ListPage(Page, Generic[K]):
         self._of = 0
         self._tested: tuple[Sequence[K], Test | None] = ((), None)  # what the rows that fit were chosen from, and by
         self._fitting: Sequence[K] = ()
+        self._sort = ""  # the field that the rows are sorted by; empty: the page's own order
+        self._reverse = False
 
     # ---------------------------------------------------------------- for subclasses
 
@@ -79,6 +85,10 @@ class ListPage(Page, Generic[K]):
         """The text of an empty list, as safe text."""
         return self.EMPTY
 
+    def order_of(self, key: K, field: str) -> Any:
+        """Return the value by which a row is sorted. A subclass adds those of its `FIGURES`."""
+        return natural_order(self.fields(key).get(field, ""))
+
     def links(self, key: K) -> Sequence[Link]:
         """Return the links of a row's detail."""
         return ()
@@ -105,6 +115,9 @@ class ListPage(Page, Generic[K]):
         title = self.caption
         if test is not None:
             title += f"  / {safe_text(self.filter_text, 40)}  {len(keys):,} of {self._of:,}"
+        if self._sort or self._reverse:
+            signs = self.host.glyphs
+            title += f"  by {self._sort or 'own order'} {signs.sort if self._reverse else signs.sort_ascending}"
         if self.list.marked:
             title += f"  {len(self.list.marked):,} marked"
         self.list.border_title = Content(title)
@@ -112,7 +125,37 @@ class ListPage(Page, Generic[K]):
             self.list.empty = "Nothing here fits the filter."
         else:
             self.list.empty = UNREADABLE if self.host.feed.trouble else self.nothing
-        self.list.show(keys, self.line, self.heading)
+        self.list.show(self._in_order(keys), self.line, self.heading)
+
+    def _in_order(self, keys: Sequence[K]) -> Sequence[K]:
+        """Return the rows in the operator's order: by a field, those that are alike in the page's own order."""
+        if self._sort:
+            values = {key: self.order_of(key, self._sort) for key in keys}
+            return sorted(keys, key=values.__getitem__, reverse=self._reverse)
+        return list(reversed(keys)) if self._reverse else keys
+
+    def sort_by(self, field: str, *, reverse: bool = False) -> None:
+        """Sort by a field; empty: in the page's own order."""
+        self._sort, self._reverse = field, reverse
+        self.host.show()
+
+    def action_sort(self) -> None:
+        """Sort by the next field; after the last one in the page's own order."""
+        orders = ("", *self.FIELDS, *self.FIGURES)
+        self.sort_by(orders[(orders.index(self._sort) + 1) % len(orders)])
+
+    def action_turn(self) -> None:
+        """Reverse the order."""
+        self.sort_by(self._sort, reverse=not self._reverse)
+
+    @on(SelectableList.TitleClicked)
+    def _sort_by_title(self, event: SelectableList.TitleClicked) -> None:
+        """Sort by the clicked title, or reverse the order if it is sorted by that. Other text is the next order."""
+        field = field_of_title(event.title, (*self.FIELDS, *self.FIGURES))
+        if field is None:
+            self.action_sort()
+        else:
+            self.sort_by(field, reverse=field == self._sort and not self._reverse)
 
     def _choose(self, keys: Sequence[K]) -> Sequence[K]:
         """Return the rows that match the filter. For very many rows the result is cached until they or the filter
@@ -151,8 +194,10 @@ class ListPage(Page, Generic[K]):
         """Remove all marks, or the filter if there are none."""
         if self.list.marked:
             self.unmark()
-        else:
+        elif self.filter_text:
             self.filter_by("")
+        else:
+            raise SkipAction  # the key leaves the past
 
     def unmark(self) -> None:
         """Remove all marks."""

@@ -212,6 +212,8 @@ class Overview(Page):
         elif self.filter_text or self.faults:
             self.faults = False
             self.filter_by("")
+        else:
+            raise SkipAction  # the key leaves the past
 
     def action_faults(self) -> None:
         """Show only adapters that need attention or count failures, or all again."""

@@ -6,6 +6,7 @@ import time
 from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 from fuseboard_console.operator.command_target import find_target
 from fuseboard_console.pages.list_page import ListPage
@@ -19,7 +20,15 @@ from fuseboard_console.tui.background_work import run_in_background
 from fuseboard_console.tui.protocols import ConsoleHost, Frame
 from fuseboard_console.views.adapters.engine_presence import connection_to
 from fuseboard_console.views.selection.list_filter import field_filter
-from fuseboard_console.views.workflows.table import Run, run_line, run_lines, run_of_row, run_of_saved, runs_columns
+from fuseboard_console.views.workflows.table import (
+    Run,
+    duration_of,
+    run_line,
+    run_lines,
+    run_of_row,
+    run_of_saved,
+    runs_columns,
+)
 from fuseboard_engine.events import RouteFinished
 from fuseboard_engine.runtime.clock import wall_clock
 from fuseboard_storage.board.board import AdapterKey
@@ -37,6 +46,7 @@ class Workflows(ListPage[str]):
     PAGE = "workflows"
     EMPTY = "No workflow has run. Each run is listed here from its start. An unfinished run can be resumed."
     FIELDS = ("run", "workflow", "state", "node", "error")
+    FIGURES = ("took", "nodes", "resumed")
 
     def __init__(self, host: ConsoleHost) -> None:
         super().__init__(host)
@@ -135,6 +145,17 @@ class Workflows(ListPage[str]):
         """Return a run's line."""
         run = self._run(key)
         return () if run is None else run_line(run, self.host.frame.now, self._columns, cells, self.host.glyphs)
+
+    def order_of(self, key: str, field: str) -> Any:
+        """Return the value by which a row is sorted."""
+        run = self._run(key)
+        if run is None:
+            return 0 if field in self.FIGURES else super().order_of(key, field)
+        if field == "took":
+            return duration_of(run, self.host.frame.now)
+        if field == "nodes":
+            return len(run.nodes)
+        return run.resumed if field == "resumed" else super().order_of(key, field)
 
     def fields(self, key: str) -> Mapping[str, str]:
         """Return the row's texts that a filter can match, by field."""

@@ -65,8 +65,10 @@ class DetailModal(ModalScreen[None]):
     def on_mount(self) -> None:
         """Focus the text, and refresh it by a timer."""
         self.pane.focus()
-        for key in next(action for action in self.host.actions if action.id == "live").keys:
-            self._bindings.bind(key, "app.live", show=False)  # after its own keys: those go first
+        for action in self.host.actions:
+            if action.id in ("live", "palette"):
+                for key in action.keys:
+                    self._bindings.bind(key, f"app.{action.call}", show=False)  # after its own keys: those go first
         self.set_interval(REFRESH_SECONDS, self.refresh_lines)
         self._show_keys()
         self.host.show()

@@ -68,6 +68,8 @@ class FoldedList(SelectableList[K]):
     def on_click(self, event: Click) -> None:
         """Select the clicked row. A double click chooses it."""
         place = event.get_content_offset(self)
+        if place is not None and place.y < self.HEADINGS:
+            self.click_title(place.x)
         if place is None or place.y < self.HEADINGS or not self.keys:
             return
         line = place.y - self.HEADINGS + self.scroll_offset.y

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Hashable, Sequence
 from typing import Any, Generic, TypeVar
 
@@ -11,8 +12,8 @@ from textual.message import Message
 
 from fuseboard_console.painting.line_list import UNCUT, LineList
 from fuseboard_console.text.glyphs import Glyphs
-from fuseboard_console.text.line import Line, Span
-from fuseboard_console.text.width import fold
+from fuseboard_console.text.line import Line, Span, text_of
+from fuseboard_console.text.width import fold, width
 from fuseboard_console.tui.themes import Palette
 from fuseboard_console.views.events.copy_text import lines_copy
 
@@ -43,6 +44,13 @@ class SelectableList(LineList, Generic[K]):
         def control(self) -> SelectableList[Any]:
             """The list that posted the message."""
             return self.choices
+
+    class TitleClicked(Message):
+        """The titles were clicked. `title` is the word at the place of the click, empty if there is none."""
+
+        def __init__(self, title: str) -> None:
+            super().__init__()
+            self.title = title
 
     def __init__(self, palette: Palette, glyphs: Glyphs, *, id: str, title: str = "", empty: str = "") -> None:
         """Create an empty list. `empty` is its text while it has no rows."""
@@ -173,9 +181,22 @@ class SelectableList(LineList, Generic[K]):
         self.marked = set() if len(self.marked) == len(self.keys) else set(self.keys)
         self.refresh_changed()
 
+    def click_title(self, cell: int) -> None:
+        """Post the word at a cell of the titles' line."""
+        text, at = text_of(self.heading()), 0
+        for title in re.split(r"(\s+)", text):
+            cells = width(title)
+            if at <= cell < at + cells:
+                self.post_message(self.TitleClicked(title.strip()))
+                return
+            at += cells
+        self.post_message(self.TitleClicked(""))
+
     def on_click(self, event: Click) -> None:
-        """Select the clicked row. A double click chooses it."""
+        """Select the clicked row. A double click chooses it, and a click on a title sorts."""
         place = event.get_content_offset(self)
+        if place is not None and place.y < self.HEADINGS:
+            self.click_title(place.x)
         if place is None or place.y < self.HEADINGS:
             return
         index = place.y - self.HEADINGS + self.scroll_offset.y

@@ -32,7 +32,7 @@ from support.hostile_texts import HOSTILE
 async def test_the_whole_board_is_seen_at_once() -> None:
     show = Show()
     async with show.app.run_test(size=(120, 40), notifications=True) as pilot:
-        await until(show.sees("fuseboard", "checkout.db", "live", "14:02:11"), pilot)
+        await until(show.sees("checkout.db", "IMPAIRED", "live", "98.0 %"), pilot)
         await until(show.sees("OPEN", "4.1 s", "2nd", "PROBING 1/3", "CLOSED 2/5", "HELD OPEN"), pilot)
         await until(show.sees("WATCH ONLY", "DISABLED", "READY"), pilot)
         await until(
@@ -300,10 +300,10 @@ async def test_any_size_is_displayed(read_only: bool) -> None:
 async def test_a_terminal_resized_to_nothing_and_back_is_whole_again() -> None:
     show = Show()
     async with show.app.run_test(size=(120, 40), notifications=True) as pilot:
-        await until(show.sees("fuseboard", "? help"), pilot)
+        await until(show.sees("checkout.db", "? help"), pilot)
         await resize(pilot, 0, 0)
         await resize(pilot, 120, 40)
-        await until(show.sees("fuseboard", "? help"), pilot)
+        await until(show.sees("checkout.db", "? help"), pilot)
 
 
 async def test_the_newest_step_of_a_scenario_is_shown_until_the_next_under_the_header() -> None:

@@ -47,7 +47,7 @@ class Heard(Show):
 
 @asynccontextmanager
 async def running(show: Show) -> AsyncIterator[Pilot[None]]:
-    async with show.app.run_test(size=(100, 30), notifications=True) as pilot:
+    async with show.app.run_test(size=(140, 30), notifications=True) as pilot:
         await until(show.sees("gpt", "live"), pilot)
         yield pilot
 

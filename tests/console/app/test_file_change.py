@@ -29,7 +29,7 @@ def shown(change: FileChange, restarted: RecordingRestarted | None = None, secon
     ("what", "texts"),
     [
         ("moved", ("checkout.db was moved to checkout.old at 14:00:05.", "The past is there")),
-        ("deleted", ("checkout.db was deleted at 14:00:05.", "Its past is gone")),
+        ("deleted", ("checkout.db was deleted at 14:00:05.", "Its past was lost with it")),
         ("replaced", ("checkout.db was replaced by another file at 14:00:05.", "the new file only")),
         ("gone", ("checkout.db was moved or deleted at 14:00:05.",)),
     ],

@@ -102,7 +102,7 @@ async def test_a_scenario_is_not_mistaken_for_production_and_the_real_recording_
         assert console.app.renderer.header.has_class("scenario")
         await console.press("L", "n")  # cancel
         await console.press("L", "y")
-        await console.sees("fuseboard  checkout.db")
+        await console.sees(" checkout.db › ")
         await console.sees_no("SCENARIO")
         assert not console.app.renderer.header.has_class("scenario")
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from functools import partial
+from typing import Any
 
 from fuseboard_console.actions.model import key_for
 from fuseboard_console.pages.dead_letters.actions import DeadLetterActions
@@ -46,6 +47,7 @@ class DeadLetters(ListPage[int]):
 
     PAGE = "dead_letters"
     FIELDS = ("status", "type", "category", "adapter", "error", "task", "engine", "id")
+    FIGURES = ("retries", "next")
 
     def __init__(self, host: ConsoleHost) -> None:
         super().__init__(host)
@@ -126,6 +128,15 @@ class DeadLetters(ListPage[int]):
             if dead_letter is None
             else dead_letter_line(dead_letter, self._now(), self._loader.columns, cells, self.host.glyphs)
         )
+
+    def order_of(self, key: int, field: str) -> Any:
+        """Return the value by which a row is sorted."""
+        dead_letter = self._loader.dead_letters[key]
+        if field == "retries":
+            return dead_letter.retries
+        if field == "next":
+            return (dead_letter.due_at is None, dead_letter.due_at or 0)
+        return super().order_of(key, field)
 
     def fields(self, key: int) -> Mapping[str, str]:
         """Return the row's texts that a filter can match, by field."""

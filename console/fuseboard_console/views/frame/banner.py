@@ -64,7 +64,7 @@ def file_change_line(change: FileChange, file: str, letters: int = 0) -> Line:
     }
     past = {
         "moved": " The past is there; another file at the path begins at its own start.",
-        "deleted": " Its past is gone; another file at the path begins at its own start.",
+        "deleted": " Its past was lost with it; another file at the path begins at its own start.",
         "replaced": " What is shown comes from the new file only.",
         "gone": " The past is in that file; another file at the path begins at its own start.",
     }

@@ -130,7 +130,7 @@ def run_line(run: Run, now: int, columns: Sequence[ListColumn], cells: int, glyp
         "workflow": Span(run.title, "muted"),
         "state": Span(f"{sign} {safe_text(run.state, 40).upper()}", style),
         "nodes": Span(f"{text_of(_bar(run, _BAR, glyphs))} {_progress(run)}", style),
-        "took": Span(span(_duration(run, now)), "muted"),
+        "took": Span(span(duration_of(run, now)), "muted"),
         "age": Span(span(max(0, now - run.changed_at) / SECOND), "muted"),
         "resumed": Span(f"{glyphs.times}{run.resumed}" if run.resumed else "", "muted"),
     }
@@ -151,7 +151,7 @@ def _progress(run: Run) -> str:
     return f"{_finished(run):,}/{len(run.nodes):,}"
 
 
-def _duration(run: Run, now: int) -> float:
+def duration_of(run: Run, now: int) -> float:
     until = now if run.state == "running" else run.changed_at
     return max(0, until - run.started_at) / SECOND
 
@@ -208,7 +208,7 @@ def _run_title(run: Run) -> str:
 
 
 def _times_text(run: Run, now: int) -> str:
-    took = span(_duration(run, now))
+    took = span(duration_of(run, now))
     began = f"began {stamp(run.started_at)}"
     resumed = f", resumed {plural(run.resumed, 'time')}" if run.resumed else ""
     if run.state == "running":
