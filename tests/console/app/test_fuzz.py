@@ -101,6 +101,8 @@ ON_TOP = [
     ("5", "enter"),
 ]
 """What puts a screen, a bar or a question on top."""
+HEADS = ("fuseboard", "REPLAY", "SCENARIO")
+"""The words with which a header begins."""
 Step = tuple[str, Any]
 steps: st.SearchStrategy[Step] = st.one_of(
     st.tuples(st.just("events"), st.lists(events, min_size=1, max_size=12)),
@@ -216,7 +218,7 @@ async def find_home(world: World, pilot: Pilot[None]) -> None:
     app.go_to("overview")
     for _ in range(1000):
         shown = screen(app)
-        if (world.caught_up() or app.sessions.past) and ("fuseboard" in shown or "REPLAY" in shown) and "quit" in shown:
+        if (world.caught_up() or app.sessions.past) and any(map(shown.__contains__, HEADS)) and "quit" in shown:
             break
         await pilot.pause(0.01)
     else:
