@@ -101,8 +101,8 @@ ON_TOP = [
     ("5", "enter"),
 ]
 """What puts a screen, a bar or a question on top."""
-HEADS = ("fuseboard", "REPLAY", "SCENARIO")
-"""The words with which a header begins."""
+HEADS = ("fuseboard", "Overview", "REPLAY", "SCENARIO")
+"""Words of which a header has at least one; the console's name leaves it when room is short."""
 Step = tuple[str, Any]
 steps: st.SearchStrategy[Step] = st.one_of(
     st.tuples(st.just("events"), st.lists(events, min_size=1, max_size=12)),
