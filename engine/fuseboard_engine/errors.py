@@ -186,13 +186,13 @@ class UnknownAdapter(FuseboardError, KeyError):
 class FaultsNotAllowed(FuseboardError):
     """A fault was to be injected into an engine that takes none."""
 
-    def __init__(self) -> None:
-        super().__init__(
+    def __init__(
+        self,
+        text: str = (
             "this engine takes no faults; make it with allow_faults=True, or start it with FUSEBOARD_ALLOW_FAULTS=1"
-        )
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        return type(self), ()
+        ),
+    ) -> None:
+        super().__init__(text)
 
 
 class UnpicklableError(FuseboardError):

@@ -33,6 +33,7 @@ ARGUMENTS: dict[str, tuple[Any, ...]] = {
     "EmergencyExit": (3, ShutdownReport(engine="e", reason="SIGTERM", at=1)),
     "ProcessFailed": ("exit code 3", 3),
     "RecordingError": ("a.db is not a recording.", "Choose another file."),
+    "RecordingNotWritable": ("a.db cannot be written.", "Free space on its disk."),
     "ServiceError": (503, "busy", 2.0),
     "StreamBroken": (FAILED, 3),
     "UnknownAdapter": ("gpd", ("gpt", "llama")),

@@ -129,7 +129,7 @@ ACTIONS: tuple[Action, ...] = (
         "inject",
         ("i",),
         "fault",
-        "Let the selected adapter fail for an exercise, or end that. Opens a menu.",
+        "Let the selected adapter fail for an exercise. Opens a menu.",
         "Scenarios",
         verb="inject",
         pages=ADAPTERS,

@@ -420,7 +420,7 @@ async def test_hostile_texts_do_not_break_the_layout_of_any_page_or_detail(
 
 
 def test_hostile_text_does_not_control_the_terminal(hostile: Path) -> None:
-    with watched(hostile, word="fuseboard") as terminal:
+    with watched(hostile, word="Overview") as terminal:
         for page in PAGES:
             for key in (page, "\r", "\x1b"):
                 terminal.press(key)

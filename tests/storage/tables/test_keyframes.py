@@ -37,6 +37,7 @@ from fuseboard_engine.events import (
     RouteCounts,
     RouteFinished,
     RoutesCounted,
+    ScenarioPaced,
     ScenarioStep,
     ShutdownChanged,
     StateChanged,
@@ -183,6 +184,7 @@ kinds = (
     st.builds(EventsDropped, at=at, count=st.integers(1, 9)),
     st.builds(ClockChanged, at=at, by=st.floats(-9, 9), asleep=st.floats(0, 9)),
     st.builds(RecordingRestarted, at=at, why=names, moved_to=names, letters=st.integers(0, 9)),
+    st.builds(ScenarioPaced, at=at, scenario=names, pace=seconds, clock_at=at),
     st.builds(ScenarioStep, at=at, scenario=names, text=names),
 )
 events = st.one_of(kinds)
