@@ -6,7 +6,7 @@ from pathlib import Path
 
 from fuseboard_console.screens.palette import Palette
 from support.console_show import Show
-from support.console_story import story, until
+from support.console_story import settle, story, until
 from support.console_watching import watching
 from support.replays import recorded
 
@@ -80,6 +80,7 @@ async def test_a_notice_covers_no_data_and_the_newest_takes_the_place_of_another
     show = Show()
     async with show.app.run_test(size=(80, 24), notifications=True) as pilot:
         await until(show.sees("prefect"), pilot)
+        await settle(pilot)  # the layout is complete
         before = show.screen().splitlines()
         show.app.show_notice("The first.")
         await until(show.sees("The first."), pilot)

@@ -83,7 +83,7 @@ def test_the_default_keys_do_not_conflict() -> None:
 
 
 def test_two_actions_may_swap_keys() -> None:
-    assert key_conflicts(ACTIONS, {"reset": ("s",), "sort": ("r",)}) == []
+    assert key_conflicts(ACTIONS, {"reset": ("o",), "force_open": ("r",)}) == []
 
 
 def test_one_key_may_have_different_actions_on_different_pages() -> None:

@@ -141,13 +141,13 @@ async def test_the_seek_bar_differs_from_live_and_its_keys_seek(told: Path) -> N
 
 async def test_no_command_can_be_sent_in_a_replay(told: Path) -> None:
     async with shown(told) as (show, pilot):
-        await until(lambda: "prefect" in screen(show), pilot)
+        await until(lambda: "prefect" in screen(show) and "read-only" in screen(show), pilot)
+        assert "r reset" not in screen(show)
         for key in ("r", "R", "o"):
             await pilot.press(key)
             await settle(pilot)
             assert len(show.screen_stack) == 1
-        assert "r reset" not in screen(show)
-        assert "read-only" in screen(show)
+        await until(lambda: "This is a replay" in screen(show), pilot)  # where the keys stood
 
 
 async def test_a_live_recording_is_rewound_and_one_key_returns(told: Path) -> None:
