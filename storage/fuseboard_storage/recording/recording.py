@@ -11,12 +11,11 @@ import os
 import warnings
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable, Sequence
 from pathlib import Path
-from typing import Any, Final, get_args
+from typing import TYPE_CHECKING, Any, Final, get_args
 
 from fuseboard_engine.commands import VERBS
 from fuseboard_engine.events import State
 from fuseboard_engine.runtime.clock import wall_clock
-from fuseboard_engine.workflow.checkpoints import SavedRun
 from fuseboard_storage.backend.values import CommandStatus, Extent, Target
 from fuseboard_storage.board.board import Board, Entry, InstanceRow
 from fuseboard_storage.board.metrics import AdapterSecond
@@ -33,7 +32,6 @@ from fuseboard_storage.recording.event_query import (
     event_filter,
     microseconds,
 )
-from fuseboard_storage.recording.metric_steps import AdapterMetrics, adapter_metrics
 from fuseboard_storage.recording.open_file import OpenFile
 from fuseboard_storage.sqlite import schema
 from fuseboard_storage.sqlite.connection import ReadingMode, ThreadedConnection, connected, reading_mode
@@ -44,6 +42,10 @@ from fuseboard_storage.tables import keyframes
 from fuseboard_storage.tables import metrics as metric_rows
 from fuseboard_storage.tables.instances import mark_dead
 from fuseboard_storage.tables.safe_texts import safe_text_of
+
+if TYPE_CHECKING:
+    from fuseboard_engine.workflow.checkpoints import SavedRun
+    from fuseboard_storage.recording.metric_steps import AdapterMetrics
 
 POLL: Final = 0.02  # seconds between two queries of a command whose outcome is awaited
 _STATES: Final = frozenset(get_args(State))
@@ -362,6 +364,8 @@ class Recording(OpenFile):
         Raises:
             ValueError: The step is shorter than one second, or not finite.
         """
+        from fuseboard_storage.recording.metric_steps import adapter_metrics
+
         return await adapter_metrics(self._rows_if_any, adapter, since, until, step, instances)
 
     async def instances(self) -> list[InstanceRow]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import shutil
 import sqlite3
 from contextlib import closing
 from pathlib import Path
@@ -22,6 +21,8 @@ _STATE: Final = """SELECT (SELECT group_concat(name || ' ' || seq) FROM (SELECT 
 
 def free_bytes(folder: Path) -> int:
     """Return the bytes that are free on the disk of a folder."""
+    import shutil
+
     return shutil.disk_usage(folder).free
 
 

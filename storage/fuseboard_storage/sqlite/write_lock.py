@@ -14,7 +14,6 @@ import errno
 import os
 import sqlite3
 import sys
-import tempfile
 import threading
 import time
 import weakref
@@ -51,6 +50,7 @@ def without_locks(path: str | os.PathLike[str], error: sqlite3.Error) -> bool:
     if sys.platform == "win32" or getattr(error, "sqlite_errorcode", 0) & 0xFF not in _MAY_MEAN_NO_LOCKS:
         return False
     import fcntl
+    import tempfile
 
     try:
         with tempfile.TemporaryFile(dir=os.path.dirname(os.path.realpath(path))) as file:  # noqa: PTH120

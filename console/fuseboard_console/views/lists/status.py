@@ -32,10 +32,9 @@ from fuseboard_console.views.adapters.adapter_view import (
 )
 from fuseboard_console.views.adapters.engine_names import engine_names
 from fuseboard_console.views.adapters.engine_presence import connection_of, header_text
-from fuseboard_console.views.events.sentences import event_sentence
 from fuseboard_console.views.lists.chains import ChainView, chain_views
 from fuseboard_console.views.selection.ordering import order_of
-from fuseboard_engine.events import BatchFinished
+from fuseboard_engine.events import BatchFinished, RecordingRestarted
 from fuseboard_storage.board.board import AdapterRow, Board, InstanceRow
 from fuseboard_storage.board.name_totals import EngineTotals
 from fuseboard_storage.board.presence import killed, presence
@@ -85,7 +84,7 @@ def status_text(board: Board, file: str, now: int, *, colour: bool) -> str:
     )
     head = f"{safe_text(file, 200)}: {header_text(connection)[0]}"
     restarted = board.restarted
-    note = [] if restarted is None else ["", f"{stamp(restarted.at)}: {event_sentence(restarted)}."]
+    note = [] if restarted is None else ["", _restarted_line(restarted)]
     if not counts:
         return f"{head}\n{'No adapter yet.' if board.instances else 'No engine has written to it yet.'}"
     head = f"{head}; {plural(sum(counts.values()), 'adapter')}: {states}"
@@ -417,3 +416,9 @@ def _adapter(board: Board, view: AdapterView) -> dict[str, Any]:
             "bad_checks_alerted": row.health_alert,
         },
     }
+
+
+def _restarted_line(event: RecordingRestarted) -> str:
+    from fuseboard_console.views.events.sentences import event_sentence  # rarely needed, and a tenth of a cold start
+
+    return f"{stamp(event.at)}: {event_sentence(event)}."
