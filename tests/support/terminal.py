@@ -106,6 +106,19 @@ class Terminal:
         """Type keys."""
         os.write(self._ours, keys.encode())
 
+    def press_until(self, keys: str, true: str) -> str:
+        """Type keys until the screen shows a text; return the screen. A program that takes the terminal back may not
+        read what was typed in that moment.
+        """
+        end = time.monotonic() + PATIENCE
+        while True:
+            self.press(keys)
+            try:
+                return self.wait_for(true, 5)
+            except AssertionError:
+                if time.monotonic() > end:
+                    raise
+
     @property
     def text(self) -> str:
         """The text of the screen."""

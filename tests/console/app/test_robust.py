@@ -142,8 +142,7 @@ def test_suspended_it_gives_the_terminal_back_and_resumes_completely(ended: Path
             lambda screen: all(word in screen for word in ("fuseboard", "prefect", "Recent failures", "q quit"))
         )
         assert terminal.modes >= {1049, 1000}
-        terminal.press("q")
-        terminal.wait_for("shell>")
+        terminal.press_until("q", "shell>")
         assert not terminal.modes & {1049, 1000, 1002, 1003, 1006}
         terminal.press("echo two-$((40+2))\n")
         terminal.wait_for("echo two-$((40+2))")  # the shell's modes are back: it echoes what is typed
@@ -158,9 +157,8 @@ def test_stopped_by_sigstop_it_resumes_completely_and_restores_the_terminal(ende
         terminal.screen.reset()
         terminal.press("fg\n")
         terminal.wait_for(lambda screen: all(word in screen for word in ("fuseboard", "prefect", "q quit")))
-        terminal.press("q")
-        terminal.wait_for("shell>")
-        terminal.press("echo two-$((40+2))\n")
+        terminal.press_until("q", "shell>")
+        terminal.press("\necho two-$((40+2))\n")
         terminal.wait_for("echo two-$((40+2))")
         terminal.wait_for("two-42")
 
