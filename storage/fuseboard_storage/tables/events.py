@@ -157,13 +157,15 @@ def entry_of(cursor: object, row: tuple[Any, ...]) -> Entry:
     Secrets in the free texts of older versions are hidden.
     """
     seq, instance, at, task, template, body = row
+    if type(instance) is not int:  # of a damaged row: instances are compared with each other
+        instance = 0
     try:
         if template is None:
             return Entry(seq, instance, with_safe_texts(_decode(body)))
         return Entry(seq, instance, with_values(_template(template), whole_number(at), str(task), body))
     except (msgspec.DecodeError, TypeError, ValueError, AttributeError, OverflowError, RecursionError):
         unknown = unknown_event(body) if template is None else None
-        return Entry(seq, whole_number(instance), unknown or Event(at=whole_number(at)))
+        return Entry(seq, instance, unknown or Event(at=whole_number(at)))
 
 
 _SELECT_TOGETHER: Final = f"""SELECT json_group_array(json_array(seq, instance, at, task, shared, body)) FROM (

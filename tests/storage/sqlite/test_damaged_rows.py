@@ -58,6 +58,19 @@ async def test_an_event_that_cannot_be_decoded_is_bare_and_the_others_are_whole(
     assert board.tasks == 2
 
 
+@pytest.mark.parametrize("value", [None, "x", 1.5, b"\xff"])
+async def test_events_of_a_damaged_instance_are_read_as_of_none_and_the_status_is_shown(
+    tmp_path: Path, value: object
+) -> None:
+    path = tmp_path / "a.db"
+    await recording_with(path, ("UPDATE event_log SET instance = ? WHERE seq > 1", value))
+    with contextlib.closing(sqlite3.connect(path)) as connection, connection:
+        connection.execute("DELETE FROM keyframes")
+    async with Recording.open(path) as recording:
+        assert {type(entry.instance) for entry in await recording.events()} == {int}
+        assert sorted(key.instance for key in (await recording.board()).adapters)[0] == 0
+
+
 async def test_a_text_that_is_not_utf8_is_shown_escaped(tmp_path: Path) -> None:
     path = tmp_path / "a.db"
     await recording_with(path, ("UPDATE instances SET name = CAST(? AS TEXT)", b"check\xffout"))
