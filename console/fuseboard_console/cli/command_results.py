@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
+from fuseboard_console.cli import exit_codes
 from fuseboard_console.cli.interrupts import interrupts_set, remark_on_interrupt
 from fuseboard_console.cli.output import complain, print_out
 from fuseboard_console.operator.identity import actor
 from fuseboard_console.operator.messages import no_engine_message, not_taken_message, outcome_text
+from fuseboard_console.text.safe_text import safe_text
+from fuseboard_console.text.suggestions import rows_named, unknown_adapter
 from fuseboard_console.views.adapters.engine_names import NO_ENGINES, EngineNames, engine_names, with_recorded
 from fuseboard_console.views.adapters.engine_presence import connection_to
 from fuseboard_engine.dead_letters.operator_retry import CONTINUES
@@ -83,6 +87,26 @@ async def retry_or_stop(
 
 def _stop_hint(file: str) -> str:
     return f"A retry may be in progress: `fuseboard dlq {file} stop` stops it."
+
+
+async def ask_adapter(path: str, verb: str, adapter: str, wait: float) -> int:
+    """Send a command to every running engine of an adapter, print the outcomes, and return the exit code.
+
+    Args:
+        path: The recording.
+        verb: The verb of the command.
+        adapter: The name that was typed.
+        wait: Seconds in which an engine has to take the command.
+    """
+    file = safe_text(Path(path).name, 200)
+    async with Recording.open(path) as recording:
+        board = await board_now(recording)
+        rows = rows_named(board, adapter)
+        if not rows:
+            complain(*unknown_adapter(board, file, adapter))
+            return exit_codes.BAD_INPUT
+        done = await ask_engines(recording, board, rows, verb, rows[0].name, wait, file)
+        return exit_codes.OK if done else exit_codes.NOT_DONE
 
 
 async def ask_engines(

@@ -6,6 +6,12 @@ import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from typing import TYPE_CHECKING
+
+from fuseboard_console.cli import exit_codes
+
+if TYPE_CHECKING:
+    from fuseboard_storage.errors import RecordingError
 
 MAX_LINE = 4_000
 """Characters of one line of a complaint."""
@@ -53,6 +59,14 @@ def reason_of(error: OSError) -> str:
     """Return the system's reason for the middle of a sentence: `no space left on device`."""
     reason = error.strerror or str(error)
     return f"{reason[:1].lower()}{reason[1:]}"
+
+
+def complain_of(error: RecordingError) -> int:
+    """Write what is wrong with a recording to standard error; return the exit code for it."""
+    from fuseboard_storage.errors import RecordingNotWritable
+
+    complain(str(error))
+    return exit_codes.NOT_DONE if isinstance(error, RecordingNotWritable) else exit_codes.BAD_INPUT
 
 
 def complain(*lines: str) -> None:

@@ -43,16 +43,15 @@ def run(args: Namespace) -> int:
     """Carry out the action and return the exit code."""
     import asyncio
 
-    from fuseboard_console.cli.output import complain
+    from fuseboard_console.cli.output import complain, complain_of
     from fuseboard_console.text.safe_text import safe_text
     from fuseboard_engine.dead_letters.letter import StoreUnavailable
-    from fuseboard_storage.errors import RecordingError, RecordingNotWritable
+    from fuseboard_storage.errors import RecordingError
 
     try:
         return asyncio.run({"list": _list, "show": _show, "stop": _stop}.get(args.action, _act)(args))
     except RecordingError as error:
-        complain(str(error))
-        return exit_codes.NOT_DONE if isinstance(error, RecordingNotWritable) else exit_codes.BAD_INPUT
+        return complain_of(error)
     except StoreUnavailable as error:
         complain(f"{safe_text(str(error), 300)}. Nothing was changed. Try again.")
         return exit_codes.NOT_DONE

@@ -30,8 +30,9 @@ def run(args: Namespace) -> int:
     """Reset the breakers and return the exit code."""
     import asyncio
 
-    from fuseboard_console.cli.output import complain
-    from fuseboard_storage.errors import RecordingError, RecordingNotWritable
+    from fuseboard_console.cli.command_results import ask_adapter
+    from fuseboard_console.cli.output import complain, complain_of
+    from fuseboard_storage.errors import RecordingError
 
     if args.adapter and args.all:
         complain("--all resets every breaker that refuses calls, so it takes no adapter. Give one or the other.")
@@ -40,34 +41,25 @@ def run(args: Namespace) -> int:
         complain("Name an adapter, or give --all. `fuseboard reset --help` shows examples.")
         return exit_codes.BAD_INPUT
     try:
-        return asyncio.run(_reset(args.file, args.adapter, args.wait))
+        if args.all:
+            return asyncio.run(_reset_all(args.file, args.wait))
+        return asyncio.run(ask_adapter(args.file, "reset", args.adapter, args.wait))
     except RecordingError as error:
-        complain(str(error))
-        return exit_codes.NOT_DONE if isinstance(error, RecordingNotWritable) else exit_codes.BAD_INPUT
+        return complain_of(error)
 
 
-async def _reset(file: str, adapter: str | None, wait: float) -> int:
+async def _reset_all(file: str, wait: float) -> int:
     from fuseboard_console.cli.command_results import ask_engines, board_now
-    from fuseboard_console.cli.output import complain, print_out
+    from fuseboard_console.cli.output import print_out
     from fuseboard_console.operator.prompts import refusing_adapters
     from fuseboard_console.text.safe_text import safe_text
-    from fuseboard_console.text.suggestions import rows_named, unknown_adapter
     from fuseboard_storage.recording.recording import Recording
 
-    name = safe_text(Path(file).name, 200)
     async with Recording.open(file) as recording:
         board = await board_now(recording)
-        if adapter is None:
-            rows = refusing_adapters(board)
-            if not rows:
-                print_out("No breaker refuses calls: there is nothing to reset.")
-                return exit_codes.OK
-            verb = "reset_all"
-        else:
-            rows = rows_named(board, adapter)
-            if not rows:
-                complain(*unknown_adapter(board, name, adapter))
-                return exit_codes.BAD_INPUT
-            verb, adapter = "reset", rows[0].name
-        done = await ask_engines(recording, board, rows, verb, adapter or "", wait, name)
+        rows = refusing_adapters(board)
+        if not rows:
+            print_out("No breaker refuses calls: there is nothing to reset.")
+            return exit_codes.OK
+        done = await ask_engines(recording, board, rows, "reset_all", "", wait, safe_text(Path(file).name, 200))
         return exit_codes.OK if done else exit_codes.NOT_DONE

@@ -46,8 +46,8 @@ def run(args: Namespace) -> int:
     """List the runs or resume one, and return the exit code."""
     import asyncio
 
-    from fuseboard_console.cli.output import complain
-    from fuseboard_storage.errors import RecordingError, RecordingNotWritable
+    from fuseboard_console.cli.output import complain, complain_of
+    from fuseboard_storage.errors import RecordingError
 
     if args.wait is not None and args.resume is None:
         complain("--wait works only with --resume: it limits how long the engine may take to accept that.")
@@ -55,8 +55,7 @@ def run(args: Namespace) -> int:
     try:
         return asyncio.run(_run(args))
     except RecordingError as error:
-        complain(str(error))
-        return exit_codes.NOT_DONE if isinstance(error, RecordingNotWritable) else exit_codes.BAD_INPUT
+        return complain_of(error)
 
 
 async def _run(args: Namespace) -> int:

@@ -116,8 +116,8 @@ class FaultInjector:
         kind = FAULTS.get(fault) if isinstance(fault, str) else None
         if kind is None:
             raise ValueError(f"there is no fault {fault!r:.100}; choose from {', '.join(FAULTS)}")
-        seconds = _number("the duration of a fault", seconds, 0.0, LONGEST)
-        share = _number("the share of the calls", share, 0.0, 1.0)
+        seconds = _number("the duration of a fault", seconds, LONGEST)
+        share = _number("the share of the calls", share, 1.0)
         injected = InjectedFault(
             adapter=adapter,
             fault=fault,
@@ -211,9 +211,8 @@ class _FaultyCalls:
         self._ended = False
         self._own_call: AsyncCall = adapter.call
         self._own_stream: StreamCall = adapter.stream
-        self._faulty_call: AsyncCall = self._call
-        self._faulty_stream: StreamCall = self._stream if yields_many(adapter.stream) else as_stream_of_one(self._call)
-        adapter.call, adapter.stream = self._faulty_call, self._faulty_stream
+        adapter.call = self._call
+        adapter.stream = self._stream if yields_many(adapter.stream) else as_stream_of_one(self._call)
 
     @property
     def left(self) -> float:
@@ -305,11 +304,11 @@ async def _streamed() -> object:
     return _STREAMED
 
 
-def _number(what: str, value: object, low: float, high: float) -> float:
-    """Return a number above `low`, and at most `high`. Raises ValueError for anything else."""
-    if isinstance(value, int | float) and not isinstance(value, bool) and low < value <= high:
+def _number(what: str, value: object, most: float) -> float:
+    """Return a number above 0, and at most `most`. Raises ValueError for anything else."""
+    if isinstance(value, int | float) and not isinstance(value, bool) and 0 < value <= most:
         return float(value)
-    raise ValueError(f"{what} is a number above {low:g}, at most {high:g}, not {value!r}")
+    raise ValueError(f"{what} is a number above 0, at most {most:g}, not {value!r}")
 
 
 def _value(fault: str, kind: Fault, value: float | None) -> float | None:

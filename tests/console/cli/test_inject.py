@@ -9,9 +9,11 @@ from typing import Any
 
 import pytest
 
+from fuseboard_console.cli.output import complain_of
 from fuseboard_engine import Engine
 from fuseboard_engine.events import FaultEnded, FaultInjected
 from fuseboard_storage import record
+from fuseboard_storage.errors import RecordingError, RecordingNotWritable
 from fuseboard_storage.recording.recording import Recording
 from support.command_line import fuseboard
 
@@ -89,3 +91,11 @@ async def test_a_number_out_of_range_is_refused_by_the_engine(path: str, engine:
     code, _, err = await cli("inject", path, "claude", "flaky", "--value", "7", "--engine", "shop")
     assert code == 1
     assert "rate (share of failing calls) cannot be 7" in err
+
+
+@pytest.mark.parametrize("kind, code", [(RecordingNotWritable, 1), (RecordingError, 2)])
+def test_a_file_that_can_be_read_but_not_written_has_a_code_of_its_own(
+    kind: type[RecordingError], code: int, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert complain_of(kind("a.db cannot be used.", "Check it.")) == code
+    assert capsys.readouterr().err == "a.db cannot be used. Check it.\n"
