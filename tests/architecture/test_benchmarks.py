@@ -9,6 +9,7 @@ import sys
 import pytest
 
 from support.paths import ROOT
+from support.waiting import PATIENCE
 
 FOLDER = ROOT / "benchmarks"
 
@@ -32,7 +33,7 @@ SUBJECTS = [
 
 def run(*arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [sys.executable, *arguments], cwd=ROOT, capture_output=True, text=True, timeout=100, check=False
+        [sys.executable, *arguments], cwd=ROOT, capture_output=True, text=True, timeout=4 * PATIENCE, check=False
     )
 
 
