@@ -12,6 +12,7 @@ from fuseboard_engine import BreakerPolicy, Engine
 from fuseboard_engine.commands import VERBS, Command
 from fuseboard_engine.events import CommandDone, StateChanged
 from support.engine_world import World, virtual
+from support.waiting import PATIENCE
 
 
 def command(verb: str, adapter: str = "a", **args: Any) -> Command:
@@ -128,7 +129,7 @@ async def test_a_command_can_come_from_another_thread_during_routes() -> None:
     outcome: list[CommandDone] = []
     operator = threading.Thread(target=lambda: outcome.append(engine.execute_command(command("reset"))))
     operator.start()
-    operator.join(10)
+    operator.join(PATIENCE)
     assert outcome[0].ok
     assert (await engine.execute_with_fallback("task")).result == "well"
 

@@ -259,9 +259,9 @@ def test_closing_ends_a_running_call_in_another_thread() -> None:
 
     caller = threading.Thread(target=call)
     caller.start()
-    assert begun.wait(20)
+    assert begun.wait(PATIENCE)
     engine.sync.close()
-    caller.join(20)
+    caller.join(PATIENCE)
     assert not caller.is_alive()
     assert "closed while this call was running" in str(raised[0])
 

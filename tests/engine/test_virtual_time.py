@@ -8,6 +8,7 @@ import threading
 import pytest
 
 from fuseboard_engine.virtual_time import VirtualTimeLoop, run
+from support.waiting import PATIENCE
 
 YEAR = 365 * 86_400.0
 
@@ -76,7 +77,7 @@ def test_without_timers_the_loop_waits_for_threads() -> None:
         try:
             return await answer
         finally:
-            thread.join(10)
+            thread.join(PATIENCE)
 
     assert run(main()) == "from a thread"
 

@@ -11,6 +11,7 @@ import pytest
 from fuseboard_engine.breaker.circuit_breaker import CircuitBreaker
 from fuseboard_engine.breaker.policy import BreakerPolicy
 from fuseboard_engine.errors import CircuitOpen
+from support.waiting import PATIENCE
 
 POLICY = BreakerPolicy(failure_threshold=1, recovery_timeout=10, backoff_multiplier=2, jitter=0, success_threshold=1)
 
@@ -31,7 +32,7 @@ def in_threads(count: int, work: Callable[[], Any]) -> list[Any]:
     barrier, results = threading.Barrier(count), list[Any]()
 
     def run() -> None:
-        barrier.wait(timeout=10)
+        barrier.wait(timeout=PATIENCE)
         try:
             results.append(work())
         except Exception as error:
@@ -41,6 +42,6 @@ def in_threads(count: int, work: Callable[[], Any]) -> list[Any]:
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(timeout=20)
+        thread.join(timeout=PATIENCE)
         assert not thread.is_alive()
     return results

@@ -523,7 +523,7 @@ async def test_read_only_detail_offers_no_action() -> None:
 
 
 async def _rows(show: Show, pilot: Pilot[None], count: int) -> None:
-    await until(lambda: show.app.overview.table.count() == count, pilot, 20)
+    await until(lambda: show.app.overview.table.count() == count, pilot)
 
 
 async def test_ten_thousand_adapters_are_walked_from_end_to_end() -> None:

@@ -148,7 +148,7 @@ async def test_a_question_is_answered_within_three_keys(question: str, desk: Des
     await desk.pilot.press(*keys)
     for texts in answers:
         try:
-            await until(lambda texts=texts: desk.line(*texts) != "", desk.pilot, within=5)  # type: ignore[misc]
+            await until(lambda texts=texts: desk.line(*texts) != "", desk.pilot)  # type: ignore[misc]
         except AssertionError:
             raise AssertionError(f"{texts} on no line of\n{desk.screen()}") from None
 

@@ -77,10 +77,10 @@ async def test_a_notice_is_shown_once_while_a_screen_is_open_over_the_page() -> 
         await until(show.sees("The engine is back"), pilot)
         await pilot.press("o")
         await until(show.sees("Hold", "Cancel"), pilot)
-        await until(lambda: show.screen().count("The engine is back") == 1, pilot, 15)
+        await until(lambda: show.screen().count("The engine is back") == 1, pilot)
         await pilot.press("n")
         await until(lambda: "Cancel" not in show.screen(), pilot)
-        await until(lambda: show.screen().count("The engine is back") == 1, pilot, 15)
+        await until(lambda: show.screen().count("The engine is back") == 1, pilot)
 
 
 @pytest.mark.parametrize("size", [(60, 18), (80, 24)])

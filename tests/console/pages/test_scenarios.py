@@ -90,7 +90,7 @@ async def test_a_scenario_is_picked_played_watched_and_left(tmp_path: Path, stag
         await console.sees("Leave the scenario primary-outage?", "of its 60 s are played")
         await console.press("y")
         await console.sees("checkout.db")
-        await until(lambda: not runs(engine) and not list(stages.iterdir()), console.pilot, 20)
+        await until(lambda: not runs(engine) and not list(stages.iterdir()), console.pilot)
         await console.sees_no("playing")
 
 

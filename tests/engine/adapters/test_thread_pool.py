@@ -41,7 +41,7 @@ def engine_of(threads: int) -> tuple[Engine, list[ThreadsStuck], threading.Event
 
     engine.subscribe(listen)
     over = threading.Event()
-    engine.add_adapter("hung", lambda task: over.wait(60), retry=SOON)
+    engine.add_adapter("hung", lambda task: over.wait(5 * PATIENCE), retry=SOON)
     engine.add_adapter("fine", lambda task: f"did {task}", retry=LATER)
     return engine, reported, over
 
@@ -62,7 +62,7 @@ async def test_a_hung_thread_is_replaced() -> None:
     await engine.execute_with_fallback("it", ["hung"])
     assert engine.resources.threads.stuck == {"hung": 1}
     both = threading.Barrier(2)
-    engine.add_adapter("pair", lambda task: both.wait(20) >= 0, retry=LATER)
+    engine.add_adapter("pair", lambda task: both.wait(PATIENCE) >= 0, retry=LATER)
     routes = await asyncio.gather(*(engine.execute_with_fallback(n, ["pair"]) for n in range(2)))
     assert all(route.success for route in routes)
     over.set()
@@ -157,14 +157,14 @@ async def test_an_engine_that_was_closed_can_be_used_again() -> None:
 async def test_closing_does_not_wait_for_a_thread_that_hangs() -> None:
     engine, _, over = engine_of(2)
     await engine.execute_with_fallback("it", ["hung"])
-    await asyncio.wait_for(engine.close(), 10)
+    await asyncio.wait_for(engine.close(), PATIENCE)
     over.set()
 
 
 def test_two_loops_can_use_one_engine_at_once() -> None:
     engine, _, _ = engine_of(2)
     both = threading.Barrier(2)
-    engine.add_adapter("pair", lambda task: both.wait(20) >= 0, retry=LATER)
+    engine.add_adapter("pair", lambda task: both.wait(PATIENCE) >= 0, retry=LATER)
     results: list[bool] = []
 
     def one_loop() -> None:
@@ -174,7 +174,7 @@ def test_two_loops_can_use_one_engine_at_once() -> None:
     for loop in loops:
         loop.start()
     for loop in loops:
-        loop.join(30)
+        loop.join(PATIENCE)
     assert results == [True, True]
 
 

@@ -14,6 +14,7 @@ import pytest
 
 from fuseboard_engine import Engine, RetryPolicy
 from support.engine_world import virtual
+from support.waiting import PATIENCE
 
 REQUEST: contextvars.ContextVar[str] = contextvars.ContextVar("request", default="none")
 
@@ -176,7 +177,7 @@ async def test_a_plain_function_runs_in_a_thread_with_the_callers_context() -> N
 async def test_a_plain_function_does_not_block_the_loop() -> None:
     engine = Engine()
     loop_went_on = threading.Event()
-    engine.add_adapter("a", lambda task: loop_went_on.wait(10))
+    engine.add_adapter("a", lambda task: loop_went_on.wait(PATIENCE))
     asyncio.get_running_loop().call_soon(loop_went_on.set)
     assert (await engine.execute_with_fallback("it")).unwrap() is True
 
@@ -228,6 +229,6 @@ async def test_the_decorator_registers_the_function_and_returns_it_unchanged() -
 async def test_two_plain_functions_run_concurrently() -> None:
     engine = Engine()
     both = threading.Barrier(2)
-    engine.add_adapter("a", lambda task: both.wait(10))
+    engine.add_adapter("a", lambda task: both.wait(PATIENCE))
     routes = await asyncio.gather(engine.execute_with_fallback(1), engine.execute_with_fallback(2))
     assert all(route.success for route in routes)

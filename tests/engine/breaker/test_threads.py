@@ -19,6 +19,7 @@ from fuseboard_engine.breaker.policy import BreakerPolicy
 from fuseboard_engine.events import Event, StateChanged
 from support.breakers import POLICY, in_threads, refused, trip
 from support.fake_clock import FakeClock
+from support.waiting import PATIENCE
 
 
 @pytest.mark.parametrize("places", [1, 3])
@@ -100,18 +101,18 @@ def test_a_listener_that_hangs_keeps_no_other_thread_waiting(clock: FakeClock) -
 
     def listener(event: Event) -> None:
         hangs.set()
-        assert go_on.wait(timeout=10)
+        assert go_on.wait(timeout=PATIENCE)
 
     breaker = CircuitBreaker("a", POLICY, clock=clock, on_event=listener)
     thread = threading.Thread(target=lambda: breaker.admit().failure())
     thread.start()
-    assert hangs.wait(timeout=10)
+    assert hangs.wait(timeout=PATIENCE)
     assert breaker.snapshot().state == "open"
     assert refused(breaker).reason == "open"
     breaker.reset()
     breaker.admit().success()
     go_on.set()
-    thread.join(timeout=10)
+    thread.join(timeout=PATIENCE)
     assert not thread.is_alive()
 
 
@@ -134,7 +135,7 @@ def test_a_listener_hears_changes_of_many_threads_in_the_order_they_were_decided
 
 def test_five_calls_run_at_the_same_time(breaker: CircuitBreaker) -> None:
     together = threading.Barrier(5)  # breaks if the calls come one after another
-    call = guard(breaker)(lambda: together.wait(timeout=10))
+    call = guard(breaker)(lambda: together.wait(timeout=PATIENCE))
     assert sorted(in_threads(5, call)) == [0, 1, 2, 3, 4]
     assert breaker.snapshot().calls == 5
 

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from fuseboard_engine import DocumentError
 from fuseboard_engine.config.loader import load_config
+from support.waiting import PATIENCE
 
 DIGITS = "9" * 5_000
 YAML_VALUES = (
@@ -50,7 +51,7 @@ def check(path: Path | None, environment: dict[str, str], place: str) -> None:
         text.encode()
         assert text.isprintable() or "\n" in text
         assert "Traceback" not in text
-    assert time.perf_counter() - began < 5
+    assert time.perf_counter() - began < PATIENCE
 
 
 def yaml_of(field: str, value: str) -> str:
@@ -132,7 +133,7 @@ def test_an_endless_file_is_refused_quickly(name: str, text: str, tmp_path: Path
     began = time.perf_counter()
     with pytest.raises(DocumentError, match="too large"):
         load_config(tmp_path / name, environment={})
-    assert time.perf_counter() - began < 20
+    assert time.perf_counter() - began < PATIENCE
 
 
 def test_of_very_many_mistakes_the_first_are_named_and_the_others_counted(tmp_path: Path) -> None:

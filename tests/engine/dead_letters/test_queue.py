@@ -30,6 +30,7 @@ from fuseboard_engine.events import (
 )
 from support.dead_letter_world import BY_HAND, DOWN, ONCE, emitted_by, letter_of, world
 from support.engine_world import HOUR, HttpError, Script, World, now, virtual
+from support.waiting import PATIENCE
 
 
 @virtual
@@ -643,7 +644,7 @@ def test_without_an_application_loop_the_engines_own_loop_runs_the_retry() -> No
     engine.subscribe(lambda event: done.put(event) if isinstance(event, CommandDone) else None)
     with engine.sync:
         assert engine.execute_command(ask(all=True)) is None
-        assert "no such dead letter" in done.get(timeout=20).detail
+        assert "no such dead letter" in done.get(timeout=PATIENCE).detail
 
 
 @virtual

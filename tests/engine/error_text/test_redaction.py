@@ -111,7 +111,7 @@ def test_a_hostile_text_takes_little_time() -> None:
     ):
         began = time.perf_counter()
         safe_error_text(unit * 200_000)
-        assert time.perf_counter() - began < 1, unit
+        assert time.perf_counter() - began < 20, unit  # a pattern that backtracks takes hours
 
 
 # ------------------------------------------------------------------ every event

@@ -20,6 +20,7 @@ from fuseboard_engine.routing.policy import RoutingPolicy
 from fuseboard_engine.routing.stream_router import RestartMarker
 from support.engine_world import NEVER_TRIPS, World, now, virtual
 from support.stream_world import ScriptedStream, read
+from support.waiting import PATIENCE
 
 ONCE = RetryPolicy(max_attempts=1, attempt_timeout=10)
 DOWN = ConnectionError("down")
@@ -307,7 +308,7 @@ async def test_a_break_without_async_with_ends_the_stream_soon_after() -> None:
     async for _ in engine.stream_with_fallback("task"):
         break
     gc.collect()
-    await asyncio.wait_for(closed.wait(), 5)
+    await asyncio.wait_for(closed.wait(), PATIENCE)
     while engine.get_adapter_statistics()["a"]["in_flight"]:
         await asyncio.sleep(0)
 

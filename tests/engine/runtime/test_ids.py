@@ -15,6 +15,7 @@ import pytest
 from fuseboard_engine import Engine, Task, context
 from fuseboard_engine.runtime.ids import new_id, short_id
 from support.engine_world import World, virtual
+from support.waiting import PATIENCE
 
 MADE = r"[0-9a-f]{16}-[0-9a-f]{4,}"
 
@@ -60,7 +61,7 @@ def test_forked_children_share_no_id_with_each_other_or_their_parent() -> None:
         child.start()
         assert mine.poll(30)
         told.append(mine.recv())
-        child.join(30)
+        child.join(PATIENCE)
     every = [*own, *(new_id() for _ in range(50)), *(id for part in told for id in part)]
     assert len(every) == len(set(every)) == 51 + 50 + 3 * 53
 

@@ -86,12 +86,12 @@ def test_a_signal_ends_an_idle_server_and_saves(command: tuple[str, ...], number
     if command == GUNICORN and number == signal.SIGINT:
         pytest.skip("gunicorn sends SIGQUIT then, which workers of uvicorn do not heed: it kills them after 30 s")
     workers = 1 if command == UVICORN else 2
-    with server(*command, GRACE="30") as running:
+    with server(*command, GRACE="150") as running:
         running.ready()
         until(lambda: running.output.count("Application startup complete") == workers)  # one of them answers earlier
         began = time.monotonic()
         code = stop(running, number)
-        assert time.monotonic() - began < 25, "it must not wait for the grace time"
+        assert time.monotonic() - began < 120, "it must not wait for the grace time"
         assert code in (0, 128 + number, -number), running.output
         assert len(running.saved) == workers, running.output
         assert "Traceback" not in running.output
@@ -99,7 +99,7 @@ def test_a_signal_ends_an_idle_server_and_saves(command: tuple[str, ...], number
 
 @pytest.mark.parametrize("command", ASGI_SERVERS)
 def test_a_request_in_progress_ends_well_and_may_call_the_engine_again(command: tuple[str, ...]) -> None:
-    with server(*command, GRACE="30") as running:
+    with server(*command, GRACE="150") as running:
         running.ready()
         first = running.ask("/stream")  # the server is at work when the signal arrives
         request = Request(lambda: running.get("/work?seconds=1"))
@@ -164,13 +164,14 @@ def test_a_wsgi_worker_answers_what_is_in_progress_and_saves(worker: str, number
 @needs("gunicorn")
 def test_a_wsgi_request_that_hangs_does_not_outlast_the_grace_time() -> None:
     options = ("-c", f"python:{WSGI}", "-k", "gthread", "--threads", "2", "-b", "unix:SOCKET", "--no-control-socket")
+    options += ("--graceful-timeout", "150")
     with server("gunicorn", f"{WSGI}:app", *options, GRACE="0.5") as running:
         running.ready()
         request = Request(lambda: running.get(HANGS))
         until(lambda: "a long call has begun" in running.output)
         began = time.monotonic()
         assert stop(running) == 0, running.output
-        assert time.monotonic() - began < 20, "gunicorn itself kills a worker after 30 s"
+        assert time.monotonic() - began < 120, "gunicorn itself kills a worker after 150 s"
         request.answer()
 
 

@@ -22,9 +22,9 @@ from fuseboard_storage.sqlite.worker_thread import WorkerThread
 from fuseboard_storage.stores.dead_letters import SqliteDeadLetters
 from fuseboard_storage.tables import events
 from support.fake_engine import FakeEngine, answered
-from support.waiting import until
+from support.waiting import PATIENCE, until
 
-LIMIT = 10.0  # seconds; nothing here takes long unless it hangs
+LIMIT = PATIENCE  # nothing here takes long unless it hangs
 
 
 @pytest.fixture(autouse=True)

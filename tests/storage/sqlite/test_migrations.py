@@ -26,6 +26,7 @@ from support.disks import resize, small_disk
 from support.fake_engine import FakeEngine, answered
 from support.older_recordings import VERSIONS, unpack
 from support.paths import PROGRAMS
+from support.waiting import PATIENCE
 
 NOW = 2_000_000_000_000_000  # microseconds, in 2033
 EVERY = pytest.mark.parametrize("version", VERSIONS)
@@ -200,7 +201,7 @@ async def test_without_room_for_a_copy_events_wait_until_there_is(
         engine.emit(answered())
         assert version_of(path) == 10 and recorder.waiting
         room[0] = 10**12
-        await asyncio.wait_for(recorder.flushed(), 30)
+        await asyncio.wait_for(recorder.flushed(), PATIENCE)
     assert number_of_events(path) > before + recorder.written > before + 1
     assert any("a checked copy and the conversion need" in record.getMessage() for record in caplog.records)
 
@@ -212,7 +213,7 @@ async def test_a_recording_that_cannot_be_converted_is_moved_aside_whole(tmp_pat
     events = number_of_events(path)
     async with record(engine, path) as recorder:
         engine.emit(answered())
-        await asyncio.wait_for(recorder.flushed(), 30)
+        await asyncio.wait_for(recorder.flushed(), PATIENCE)
     aside = tmp_path / "checkout.db.damaged-1"
     assert version_of(aside) == 10 and number_of_events(aside) == events
     assert version_of(path) == schema.VERSION
@@ -225,7 +226,7 @@ async def test_a_damaged_older_recording_is_moved_aside_and_not_converted(tmp_pa
     path.write_bytes(content)
     async with record(engine, path) as recorder:
         engine.emit(answered())
-        await asyncio.wait_for(recorder.flushed(), 30)
+        await asyncio.wait_for(recorder.flushed(), PATIENCE)
     assert (tmp_path / "checkout.db.damaged-1").read_bytes() == content
     assert not list(tmp_path.glob("*.bak*"))
 
@@ -240,6 +241,6 @@ async def test_an_older_recording_on_a_full_disk_is_converted_once_there_is_room
             assert recorder.waiting
             assert path.read_bytes() == before
             resize(disk, "100m")
-            await asyncio.wait_for(recorder.flushed(), 30)
+            await asyncio.wait_for(recorder.flushed(), PATIENCE)
         assert version_of(path) == schema.VERSION
         assert version_of(disk / "checkout.db.version-10.bak") == 10

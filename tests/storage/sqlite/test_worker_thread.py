@@ -22,7 +22,7 @@ def alive() -> bool:
 def test_all_jobs_run_in_order_before_the_thread_ends() -> None:
     jobs, done = WorkerThread(NAME), list[int]()
     held = threading.Event()
-    jobs.submit(lambda: held.wait(10) and None)
+    jobs.submit(lambda: held.wait(PATIENCE) and None)
     for number in range(100):
         jobs.submit(lambda number=number: done.append(number))  # type: ignore[misc]
     assert done == []
@@ -74,7 +74,7 @@ def test_a_program_that_never_shuts_the_worker_exits_once_all_jobs_are_done() ->
 
 def test_a_worker_that_ends_later_finishes_its_jobs_without_blocking_the_caller() -> None:
     jobs, done, held = WorkerThread(NAME), list[int](), threading.Event()
-    jobs.submit(lambda: held.wait(10) and None)
+    jobs.submit(lambda: held.wait(PATIENCE) and None)
     jobs.submit(lambda: done.append(1))
     jobs.end_later()
     del jobs
@@ -87,7 +87,7 @@ def test_a_worker_that_ends_later_finishes_its_jobs_without_blocking_the_caller(
 
 def test_a_shut_down_that_takes_too_long_leaves_the_thread_to_itself() -> None:
     jobs, held = WorkerThread(NAME), threading.Event()
-    jobs.submit(lambda: held.wait(10) and None)
+    jobs.submit(lambda: held.wait(PATIENCE) and None)
     assert not jobs.shut_down(0.01)
     held.set()
     until(lambda: not alive())

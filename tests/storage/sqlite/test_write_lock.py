@@ -37,9 +37,9 @@ def test_a_writer_waits_for_another_threads_lock_and_then_writes(tmp_path: Path)
     thread = threading.Thread(target=second)
     with transaction(one):
         thread.start()
-        assert begun.wait(10)
+        assert begun.wait(PATIENCE)
         note(one, "first")
-    thread.join(10)
+    thread.join(PATIENCE)
     assert names(one) == ["first", "second"]
 
 

@@ -414,7 +414,7 @@ async def adapter(task):
     await asyncio.sleep(600)
 with {contexts}:
     engine.sync.execute_with_fallback("it")
-    retried.wait(30)
+    retried.wait(60)
 """
 
 

@@ -205,7 +205,7 @@ def main(folder: Path, times: int, writers: int, only: str = "") -> int:
     hung = 0
     for process in processes:
         try:
-            process.wait(20)
+            process.wait(60)
         except subprocess.TimeoutExpired:
             process.kill()
             hung += 1
