@@ -47,7 +47,11 @@ class Show:
         return next((y for y, line in enumerate(self.screen().splitlines()) if text in line), -1)
 
     def sees(self, *texts: str) -> Callable[[], bool]:
-        return lambda: all(text in self.screen() for text in texts)
+        def seen() -> bool:
+            screen = self.screen()
+            return all(text in screen for text in texts)
+
+        return seen
 
     def selected(self) -> str:
         key = self.app.overview.table.selected

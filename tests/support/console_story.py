@@ -286,10 +286,11 @@ async def resize(pilot: Pilot[None], width: int, height: int) -> None:
 
 async def until(condition: Callable[[], bool], pilot: object, within: float = PATIENCE) -> None:
     """Return once the condition holds; fail when it does not within so many seconds."""
-    deadline = asyncio.get_running_loop().time() + within
+    deadline, delay = asyncio.get_running_loop().time() + within, 0.01
     while not condition():
         assert asyncio.get_running_loop().time() < deadline, f"the condition did not hold within {within:g} s"
-        await pilot.pause(0.01)  # type: ignore[attr-defined]
+        await pilot.pause(delay)  # type: ignore[attr-defined]
+        delay = min(0.1, 1.2 * delay)  # to read the screen costs as much as to paint it
 
 
 async def settle(pilot: Pilot[Any], polls: int = 3) -> None:

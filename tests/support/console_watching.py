@@ -43,8 +43,13 @@ class Watching:
 
     async def sees(self, *texts: str, within: float = PATIENCE) -> None:
         """Wait until the screen contains all of the texts."""
+
+        def seen() -> bool:
+            screen = self.screen()
+            return all(text in screen for text in texts)
+
         try:
-            await until(lambda: all(text in self.screen() for text in texts), self.pilot, within)
+            await until(seen, self.pilot, within)
         except AssertionError:
             missing = [text for text in texts if text not in self.screen()]
             raise AssertionError(f"{missing} not on\n{self.screen()}") from None
