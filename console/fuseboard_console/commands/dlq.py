@@ -53,8 +53,22 @@ def run(args: Namespace) -> int:
     except RecordingError as error:
         return complain_of(error)
     except StoreUnavailable as error:
-        complain(f"{safe_text(str(error), 300)}. Nothing was changed. Try again.")
+        complain(
+            f"{safe_text(str(error), 300).rstrip('.')}. Nothing was changed. {_next_step(error.__cause__)}".strip()
+        )
         return exit_codes.NOT_DONE
+
+
+def _next_step(cause: BaseException | None) -> str:
+    """Return what to do about the reason why the dead letters could not be used; empty if that says it already."""
+    import sqlite3
+
+    from fuseboard_storage.errors import RecordingError
+    from fuseboard_storage.sqlite.connection import next_step
+
+    if isinstance(cause, RecordingError):
+        return ""
+    return next_step(cause) if isinstance(cause, sqlite3.OperationalError) else "Try again."
 
 
 async def _list(args: Namespace) -> int:

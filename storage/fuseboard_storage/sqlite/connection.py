@@ -159,7 +159,7 @@ def translate_sqlite_errors(path: Path, done: str = "read") -> Iterator[None]:
         if without_locks(path, error):
             raise RecordingError(f"{path.name} is on a file system without locks.", USE_LOCAL_DISK) from None
         kind = RecordingNotWritable if done == "written" else RecordingError
-        raise kind(f"{path.name} cannot be {done}: {error}.", _todo(error)) from None
+        raise kind(f"{path.name} cannot be {done}: {error}.", next_step(error)) from None
     except sqlite3.ProgrammingError:
         raise _closed(path) from None
     except UnicodeDecodeError:  # raised for SQLite's own message, which quotes a damaged schema
@@ -198,7 +198,8 @@ def _closed(path: Path) -> RecordingError:
     return RecordingError(f"{path.name} was closed in the meantime.", "Try again.")
 
 
-def _todo(error: sqlite3.OperationalError) -> str:
+def next_step(error: sqlite3.OperationalError) -> str:
+    """Return the sentence that says what to do about an error."""
     if "locked" in str(error) or "busy" in str(error):
         return "Another process holds it: try again in a moment."
     return "Check the file, its folder, their permissions and the disk, then try again."
