@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sqlite3
+import tempfile
 import time
 import zlib
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
@@ -16,7 +19,8 @@ from fuseboard_engine.events import CommandDone, DeadLetterChanged, Event
 from fuseboard_engine.runtime.clock import wall_clock
 from fuseboard_storage.backend.unknown_event import is_readable
 from fuseboard_storage.errors import RecordingError
-from fuseboard_storage.maintenance.access import live_engines, refuse_damage, version_of, writing
+from fuseboard_storage.maintenance.access import live_engines, reading, refuse_damage, version_of, writing
+from fuseboard_storage.maintenance.backup import backup
 from fuseboard_storage.maintenance.compact import empty_wal, rewrite
 from fuseboard_storage.maintenance.traces import Traces, as_json, context_of
 from fuseboard_storage.sqlite import schema
@@ -86,7 +90,7 @@ def forget(
         task: The id of the task.
         context: Key and value of the context, in place of a task.
         actor: Who asks, for the audit.
-        dry_run: Count only; nothing is changed.
+        dry_run: Count only, in a temporary copy: the recording need not be writable, and its engines go on writing.
         now: UTC microseconds; None: the current time.
 
     Raises:
@@ -99,7 +103,7 @@ def forget(
     where = Path(path).absolute()
     _bring_up_to_date(path, dry_run)
     at = wall_clock() if now is None else now
-    with writing(path) as connection:
+    with _copied(path) if dry_run else writing(path) as connection:
         refuse_damage(connection, where)
         connection.execute("PRAGMA secure_delete = ON")
         connection.execute("BEGIN IMMEDIATE")
@@ -129,9 +133,18 @@ def forget(
         return found
 
 
+@contextlib.contextmanager
+def _copied(path: str | os.PathLike[str]) -> Iterator[sqlite3.Connection]:
+    """Open a temporary copy of a recording for changing it."""
+    with tempfile.TemporaryDirectory() as folder:  # of mode 0700
+        copy = Path(folder) / Path(path).name
+        backup(path, copy)
+        with writing(copy) as connection:
+            yield connection
+
+
 def _bring_up_to_date(path: str | os.PathLike[str], dry_run: bool) -> None:
-    schema.refuse_missing(path)
-    with writing(path) as connection:
+    with reading(path) as connection:
         version = version_of(connection)
     if version == schema.VERSION:
         return

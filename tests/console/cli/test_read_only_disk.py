@@ -20,6 +20,7 @@ READING = {
     "db info": ["db", "info", "FILE"],
     "db check": ["db", "check", "FILE"],
     "db export": ["db", "export", "FILE"],
+    "db forget --dry-run": ["db", "forget", "FILE", "--task-id", "t", "--dry-run"],
 }
 WRITING = {
     "reset": ["reset", "FILE", "bad"],

@@ -192,6 +192,14 @@ def test_a_dry_run_counts_and_changes_nothing(tmp_path: Path) -> None:
     assert dry == forget(path, task=TASK, now=NOON + 10**9)
 
 
+def test_a_dry_run_reads_only_while_an_engine_writes(tmp_path: Path) -> None:
+    path = record(tmp_path / "a.db")
+    with closing(sqlite3.connect(path, isolation_level=None)) as engine:
+        engine.execute("BEGIN IMMEDIATE")
+        assert forget(path, task=TASK, dry_run=True, now=NOON + 10**9).total
+        engine.execute("ROLLBACK")
+
+
 def test_it_is_recorded_that_something_was_removed_but_not_what(tmp_path: Path) -> None:
     path = record(tmp_path / "a.db")
     forget(path, task=TASK, actor="eve@desk", now=NOON + 10**9)
