@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from starlette.applications import Starlette
+from starlette.convertors import Convertor, register_url_convertor
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.middleware.trustedhost import TrustedHostMiddleware
@@ -38,6 +39,23 @@ MAX_NAME = 200
 COMMAND_EXPIRY = 5.0  # seconds that an engine may take to accept a command
 
 
+class _AdapterName(Convertor[str]):
+    """The name of an adapter: any text, also with slashes and line breaks, which Starlette's own converters refuse."""
+
+    regex = r"[\s\S]+"
+
+    def convert(self, value: str) -> str:
+        """Return the name."""
+        return value
+
+    def to_string(self, value: str) -> str:
+        """Return the name."""
+        return value
+
+
+register_url_convertor("adapter", _AdapterName())
+
+
 def make_app(
     file: Path, token: str, *, now: Callable[[], int] = wall_clock, expires_in: float = COMMAND_EXPIRY
 ) -> Starlette:
@@ -57,11 +75,11 @@ def make_app(
             Route("/health/ready", service.ready, methods=get),
             Route("/health/system", service.system, methods=get),
             Route("/health/adapters", service.adapters, methods=get),
-            Route("/health/adapters/{name:path}/stats", service.adapter, methods=get),
-            Route("/health/adapters/{name:path}/history", service.history, methods=get),
-            Route("/health/adapters/{name:path}/reset", service.reset, methods=change),
+            Route("/health/adapters/{name:adapter}/stats", service.adapter, methods=get),
+            Route("/health/adapters/{name:adapter}/history", service.history, methods=get),
+            Route("/health/adapters/{name:adapter}/reset", service.reset, methods=change),
             Route("/health/reset", service.reset_all, methods=change),
-            Route("/health/adapters/{name:path}", service.adapter, methods=get),
+            Route("/health/adapters/{name:adapter}", service.adapter, methods=get),
             Route("/failures", service.failures, methods=get),
             Route("/metrics", service.metrics, methods=get),
         ],

@@ -12,6 +12,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import httpx
 import pytest
@@ -159,6 +160,21 @@ async def test_an_adapter_with_a_slash_in_its_name_can_be_requested(tmp_path: Pa
     async with engine_at(file), api(file) as client:
         (adapter,) = (await client.get("/health/adapters/eu/search")).json()["adapters"]
         assert adapter["state"] == "closed"
+
+
+@pytest.mark.parametrize("name", ["eu?search", "eu%2Fsearch", "übung 1", "a\nb", "a\n", "a/stats", "a/reset", "reset"])
+async def test_an_adapter_of_any_name_can_be_requested_and_reset(name: str, tmp_path: Path) -> None:
+    file = tmp_path / "shop.db"
+    engine = Engine("shop")
+    engine.add_adapter(name, succeed)
+    async with record(engine, file) as recorder, api(file) as client:
+        await recorder.flushed()
+        for part in ("", "/stats"):
+            answer = await client.get(f"/health/adapters/{quote(name, safe='')}{part}")
+            if not (name == "a/stats" and not part):  # this is the path of the statistics of `a`
+                assert [row["adapter"] for row in answer.json()["adapters"]] == [name]
+        answer = await client.post(f"/health/adapters/{quote(name, safe='')}/reset", headers=WITH_TOKEN)
+        assert answer.json()["done"]
 
 
 async def test_failures_are_limited_and_newest_first(tmp_path: Path) -> None:
