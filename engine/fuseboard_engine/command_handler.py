@@ -125,7 +125,7 @@ def args_text(args: Mapping[str, object]) -> str:
             listed = ", ".join(str(one) for one in value[:_LISTED]) + more
             parts.append(listed if name == "ids" else f"{name} {listed}")
         elif name == "seconds":
-            parts.append("" if value is None else f"for {value} s")
+            parts.append("" if value is None else f"for {value:g} s" if type(value) is float else f"for {value} s")
         elif name == "all":
             parts.append("all" if value is True else "")
         else:

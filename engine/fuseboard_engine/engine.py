@@ -334,8 +334,8 @@ class Engine:
 
     def remove_adapter(self, name: str) -> None:
         """Remove an adapter. Calls in flight end normally. Raises UnknownAdapter."""
-        self.faults.remove(name)
         self.resources.remove(self.registry.remove(name))
+        self.faults.remove(name)
         self.health.remove(name)
         self._publish(AdapterRemoved(at=self.wall(), adapter=name))
 
@@ -832,7 +832,11 @@ class Engine:
         return await self._report.check(*names)
 
     def gauges(self) -> dict[str, tuple[int, int]]:
-        """Return each adapter's calls in flight and the retries its budget has left. May be called from any thread."""
+        """Return each adapter's calls in flight and the retries its budget has left. May be called from any thread.
+
+        The recorder calls it once a second; injected faults whose time is over end then, also where no task runs.
+        """
+        self.faults.end_due()
         return self.registry.gauges(self.clock())
 
     # ---------------------------------------------------------------- operators' commands

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import sys
 from argparse import ArgumentParser, ArgumentTypeError, Namespace
 from pathlib import Path
@@ -40,7 +41,7 @@ def add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument(
         "--share", type=_share, default=1.0, metavar="SHARE", help="share of the calls, above 0 to 1 (default: 1)"
     )
-    parser.add_argument("--value", type=float, metavar="NUMBER", help="the number that slow, flaky, rate_limited take")
+    parser.add_argument("--value", type=_number, metavar="NUMBER", help="the number that slow, flaky, rate_limited take")
     parser.add_argument("--engine", metavar="NAME", help="the name of the engine, instead of the question for it")
     add_wait(parser)
 
@@ -48,7 +49,10 @@ def add_arguments(parser: ArgumentParser) -> None:
 def _duration(text: str) -> float:
     from fuseboard_engine.faults.injector import LONGEST
 
-    seconds = age(text)
+    try:
+        seconds = age(text)
+    except ArgumentTypeError:
+        raise ArgumentTypeError(f"{text!r} is not a time; write 30s or 5m") from None
     if not 0 < seconds <= LONGEST:
         raise ArgumentTypeError(f"{text!r} is not a time above 0 s and at most {LONGEST / 60:g} minutes")
     return seconds
@@ -62,6 +66,16 @@ def _share(text: str) -> float:
     if not 0 < share <= 1:
         raise ArgumentTypeError(f"{text!r} is not a share above 0 and at most 1")
     return share
+
+
+def _number(text: str) -> float:
+    try:
+        number = float(text)
+    except ValueError:
+        number = math.nan
+    if not math.isfinite(number):  # as JSON it would be null, and the engine would take its default
+        raise ArgumentTypeError(f"{text!r} is not a number")
+    return number
 
 
 def run(args: Namespace) -> int:

@@ -90,6 +90,7 @@ class FaultInjector:
         self.rng = rng
         self._lock = threading.RLock()
         self._active: dict[str, _FaultyCalls] = {}
+        self._added: dict[str, float] = {}  # seconds that faults have added to the calls that adapters answered
 
     def allow(self, allowed: bool | None) -> None:
         """Allow faults from now on, or refuse them; then those that last are ended."""
@@ -127,6 +128,7 @@ class FaultInjector:
             actor=actor,
         )
         with self._lock:
+            target = self._registry[adapter]  # it may have been removed meanwhile
             self._end(adapter, "replaced", actor)
             self._active[adapter] = _FaultyCalls(self, injected, kind, target)
             self._emit(self._begun(injected, seconds))
@@ -136,17 +138,20 @@ class FaultInjector:
         """End the fault of an adapter. Return whether it had one. Raises UnknownAdapter."""
         name = self._registry[adapter].name
         with self._lock:
-            active = self._active.get(name)
-            lasted = active is not None and not active.over
-            self._end(name, "healed" if lasted else "over", actor if lasted else "")
-        return lasted
+            return self._end(name, "healed", actor)
 
     def active(self) -> tuple[InjectedFault, ...]:
         """Return the faults that last."""
         with self._lock:
-            for name in [name for name, calls in self._active.items() if calls.over]:
-                self._end(name, "over")
+            self.end_due()
             return tuple(calls.injected for calls in self._active.values())
+
+    def end_due(self) -> None:
+        """End the faults whose time is over. Called once a second where an engine is recorded; without a fault free."""
+        if self._active:
+            with self._lock:
+                for name in [name for name, calls in self._active.items() if calls.over]:
+                    self._end(name, "over")
 
     def describe(self) -> list[Event]:
         """Return the faults that last as events."""
@@ -154,15 +159,16 @@ class FaultInjector:
         return [self._begun(injected, injected.until - now) for injected in self.active()]
 
     def remove(self, adapter: str) -> None:
-        """End the fault of an adapter that is removed."""
+        """End the fault of an adapter that was removed from the registry."""
         with self._lock:
             self._end(adapter, "removed")
+            self._added.pop(adapter, None)
 
     def carry_out_inject(self, command: Command, _: object) -> str:
         """Carry out an operator's command: its `args` are `fault`, and perhaps `seconds`, `share` and `value`."""
         given = {name: command.args[name] for name in ("seconds", "share", "value") if name in command.args}
         injected = self.inject(command.adapter, command.args.get("fault", ""), **given, actor=command.actor)
-        return f"{injected} injected into {command.adapter} for {injected.until - self.clock():.3g} s"
+        return f"{injected} injected into {command.adapter} for {given.get('seconds', SECONDS):.3g} s"
 
     def carry_out_heal(self, command: Command, _: object) -> str:
         """Carry out an operator's command to end a fault."""
@@ -178,6 +184,7 @@ class FaultInjector:
     def after_fork(self) -> None:
         """Continue in a forked child, whose calls meet the same faults."""
         self._lock = threading.RLock()
+        self._added.clear()
 
     def _begun(self, injected: InjectedFault, seconds: float) -> FaultInjected:
         wall = self._wall()
@@ -191,13 +198,27 @@ class FaultInjector:
             actor=injected.actor,
         )
 
-    def _end(self, adapter: str, reason: str, actor: str = "") -> None:
+    def _end(self, adapter: str, reason: str, actor: str = "") -> bool:
+        """End the fault of an adapter; return whether it had one whose time was not over."""
         calls = self._active.pop(adapter, None)
         if calls is None:
-            return
+            return False
+        lasted = not calls.over
+        if not lasted:
+            reason, actor = "over", ""
         calls.restore()
-        wall, fault = self._wall(), calls.injected.fault
-        self._emit(FaultEnded(at=wall, adapter=adapter, fault=fault, reason=reason, actor=actor))
+        fault = calls.injected.fault
+        self._emit(FaultEnded(at=self._wall(), adapter=adapter, fault=fault, reason=reason, actor=actor))
+        return lasted
+
+    def usual_latency(self, adapter: Adapter) -> float:
+        """Return the mean seconds in which an adapter answered, without the waits that faults added."""
+        seconds = adapter.seconds - self._added.get(adapter.name, 0.0)
+        return seconds / adapter.successes if adapter.successes and seconds > 0 else USUAL_LATENCY
+
+    def note_wait(self, adapter: str, seconds: float) -> None:
+        """Note that a fault added a wait to a call that was answered."""
+        self._added[adapter] = self._added.get(adapter, 0.0) + seconds
 
 
 class _FaultyCalls:
@@ -257,12 +278,20 @@ class _FaultyCalls:
                 await close()
 
     async def _apply(self, own: Callable[[], Any]) -> Any:
-        adapter = self._adapter
-        usual = adapter.seconds / adapter.successes if adapter.successes else USUAL_LATENCY
+        usual = self._injector.usual_latency(self._adapter)
         return await self._fault.apply(_FaultyCall(self, own, usual), usual, self.injected.value or 0.0)
 
-    async def wait(self, seconds: float) -> None:
-        """Wait, at most until the fault ends."""
+    async def answer_after(self, seconds: float, own: Callable[[], Any]) -> Any:
+        """Wait, at most until the fault ends; then return the service's own answer."""
+        clock = self._injector.clock
+        began = clock()
+        await self._wait(seconds)
+        waited = clock() - began
+        answer = await own()
+        self._injector.note_wait(self.name, waited)
+        return answer
+
+    async def _wait(self, seconds: float) -> None:
         while seconds > 0 and (left := min(seconds, self.left, _LOOK)):
             await asyncio.sleep(left)
             seconds -= left
@@ -292,12 +321,10 @@ class _FaultyCall:
     async def answer(self, latency: float, failure_rate: float | None = None) -> Any:
         if failure_rate and self._calls.rng() < failure_rate:
             raise ServiceError(500, f"{self.note}Internal Server Error")
-        await self._calls.wait(latency - self._usual)
-        return await self._own()
+        return await self._calls.answer_after(latency - self._usual, self._own)
 
     async def hang(self) -> Any:
-        await self._calls.wait(math.inf)
-        return await self._own()
+        return await self._calls.answer_after(math.inf, self._own)
 
 
 async def _streamed() -> object:

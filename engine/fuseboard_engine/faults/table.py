@@ -71,6 +71,8 @@ class Parameter:
 
     def check(self, value: object) -> float:
         """Return a value of the parameter. Raises ValueError if it is not one."""
+        if isinstance(value, bool):
+            raise ValueError(f"{self.name} ({self.description}) cannot be {value!r}: input should be a valid number")
         try:
             return float(TypeAdapter(self.type).validate_python(value, strict=isinstance(value, str)))
         except ValidationError as error:

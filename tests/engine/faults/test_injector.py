@@ -94,6 +94,27 @@ async def test_a_slow_adapter_takes_a_multiple_of_its_usual_time() -> None:
 
 
 @virtual
+async def test_what_faults_add_is_not_the_usual_time_of_an_adapter() -> None:
+    engine = World(retry=ONCE, allow_faults=True)
+
+    async def takes_two(task: Any) -> str:
+        await asyncio.sleep(2)
+        return "done"
+
+    engine.add_adapter("a", takes_two)
+    await outcome(engine)
+    engine.inject_fault("a", "hang", 20)
+    assert await outcome(engine) == "done"
+    assert now() == pytest.approx(24)
+    for _ in range(2):
+        engine.inject_fault("a", "slow", 3_000, value=5)
+        for _ in range(4):
+            began = now()
+            assert await outcome(engine) == "done"
+            assert now() - began == pytest.approx(10)
+
+
+@virtual
 async def test_a_share_of_the_calls_meets_the_fault() -> None:
     engine = world()
     engine.faults.rng = random.Random(5).random
@@ -152,6 +173,34 @@ async def test_another_fault_takes_the_place_of_the_first() -> None:
     assert await outcome(engine) == "from a"
     assert [e.reason for e in emitted_by(engine, FaultEnded)] == ["replaced", "over"]
     assert engine.faults.active() == ()
+
+
+@virtual
+async def test_a_fault_whose_time_is_over_ended_by_itself_whatever_comes_next() -> None:
+    engine = world()
+    for follows in (
+        lambda: engine.inject_fault("a", "error", 10, actor="ben"),
+        lambda: engine.heal_fault("a", actor="ben"),
+        lambda: engine.faults.allow(False),
+        lambda: engine.faults.allow(True),
+        lambda: engine.inject_fault("a", "error", 10),
+        lambda: engine.remove_adapter("a"),
+    ):
+        follows()
+        await asyncio.sleep(10)
+    assert [(e.reason, e.actor) for e in emitted_by(engine, FaultEnded)] == [("over", "")] * 2
+
+
+@virtual
+async def test_a_fault_ends_within_a_second_of_a_recording_although_no_task_runs() -> None:
+    engine = world()
+    engine.inject_fault("a", "error", 10)
+    engine.gauges()
+    assert emitted_by(engine, FaultEnded) == []
+    await asyncio.sleep(10)
+    engine.gauges()
+    assert [e.reason for e in emitted_by(engine, FaultEnded)] == ["over"]
+    assert await outcome(engine) == "from a"
 
 
 @virtual
@@ -217,6 +266,8 @@ def test_the_environment_allows_faults_where_the_code_does_not_say(
         ({"value": 3}, "the fault error takes no number"),
         ({"fault": "flaky", "value": 2}, "rate (share of failing calls) cannot be 2"),
         ({"fault": "slow", "value": "x"}, "factor (times the usual latency) cannot be 'x'"),
+        ({"fault": "slow", "value": True}, "factor (times the usual latency) cannot be True"),
+        ({"fault": "slow", "value": float("inf")}, "factor (times the usual latency) cannot be inf"),
     ],
 )
 @virtual
@@ -257,6 +308,15 @@ async def test_an_operator_injects_and_heals() -> None:
         assert done is not None
         texts.append(done.detail)
     assert texts == ["the fault of a ended", "a has no injected fault"]
+
+
+@virtual
+async def test_the_shortest_fault_is_reported_with_the_time_that_was_asked_for() -> None:
+    engine = world()
+    args = {"fault": "error", "seconds": 1e-9}
+    done = engine.execute_command(Command(id=1, verb="inject", actor="ann", adapter="a", args=args))
+    assert done is not None
+    assert done.detail == "error injected into a for 1e-09 s"
 
 
 def test_a_configuration_allows_faults_and_takes_them_back(tmp_path: Any) -> None:
