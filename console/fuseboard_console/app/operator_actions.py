@@ -267,9 +267,18 @@ class Steering:
 
     def restart(self) -> None:
         """Play the scenario from the beginning."""
-        if (controls := self._console.sessions.controls) is not None:
+        if (controls := self._controls()) is not None:
             controls.restart()
             self._console.show()
+
+    def _controls(self) -> Controls | None:
+        """Return what steers the scenario in view; None without one, and after a notice if its engine is gone."""
+        session = self._console.sessions.current
+        reason = "" if session.failure_reason is None else session.failure_reason()
+        if reason and session.controls is not None:
+            self._console.show_notice(safe_text(reason, 400), "error")
+            return None
+        return session.controls
 
     def _controls_before_end(self, ended: str) -> Controls | None:
         """Return what steers the scenario; after its end show the sentence `ended` and return None."""
@@ -278,7 +287,7 @@ class Steering:
         if self.active and step is not None and step.ends:
             console.show_notice(f"{ended} {console.key('restart')} plays it again.")
             return None
-        return console.sessions.controls
+        return self._controls()
 
     def leave_view(self, then: Callable[[], object]) -> None:
         """Do what leaves the session in view; if a scenario plays in it, ask first."""

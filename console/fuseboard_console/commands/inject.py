@@ -41,7 +41,9 @@ def add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument(
         "--share", type=_share, default=1.0, metavar="SHARE", help="share of the calls, above 0 to 1 (default: 1)"
     )
-    parser.add_argument("--value", type=_number, metavar="NUMBER", help="the number that slow, flaky, rate_limited take")
+    parser.add_argument(
+        "--value", type=_number, metavar="NUMBER", help="the number that slow, flaky, rate_limited take"
+    )
     parser.add_argument("--engine", metavar="NAME", help="the name of the engine, instead of the question for it")
     add_wait(parser)
 

@@ -298,14 +298,17 @@ def _read_orders(show: Show, at_end: Callable[[], object]) -> None:
 
     loop = asyncio.get_running_loop()
     source = sys.stdin.fileno()
+    rest = b""
     orders = {"pause": show.pause, "resume": show.resume, "next": show.next_step, "again": show.restart}
 
     def readable() -> None:
+        nonlocal rest
         data = os.read(source, 4096)
         if not data:
             loop.remove_reader(source)
             at_end()
-        for word in data.decode(errors="replace").split():
+        whole, _, rest = (rest + data).rpartition(b"\n")
+        for word in whole.decode(errors="replace").split():
             if word in orders:
                 orders[word]()
                 continue

@@ -116,6 +116,11 @@ class PacedLoop(asyncio.SelectorEventLoop):
         self._skip_to = when
 
     @property
+    def skips_to(self) -> float:
+        """The paced time until which the loop runs without waiting; the present if it waits."""
+        return max(self._now, self._skip_to)
+
+    @property
     def skipping(self) -> bool:
         """Whether the loop runs without waiting."""
         return self._now < self._skip_to

@@ -158,9 +158,9 @@ class Player:
         """Seconds of the scenario that have passed."""
         return self._loop.time() - self._began
 
-    def time_of_next_step(self) -> float:
-        """Return the loop's time of the next step of the timeline, or of the end after the last one."""
-        following = self._following(self.position)
+    def time_of_next_step(self, after: float) -> float:
+        """Return the loop's time of the first step of the timeline after a time, or of the end after the last one."""
+        following = self._following(after - self._began)
         return self._began + (self.scenario.duration if following is None else following.at)
 
     async def play(

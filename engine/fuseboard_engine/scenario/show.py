@@ -34,6 +34,8 @@ class Show:
         self._recorder = recorder or (lambda engine: nullcontext())
         self._player: Player | None = None  # while it plays
         self._restarted = asyncio.Event()
+        self._paused = False  # what was asked for last, also of a player that does not play yet
+        self._ended = False
 
     async def run(self) -> None:
         """Play the scenario, and again after each `restart`, until cancelled."""
@@ -43,22 +45,27 @@ class Show:
     async def _play(self) -> None:
         """Play to the end; return when a restart is asked for."""
         self._restarted.clear()
+        self._ended = False
+        self._loop.skip_to(0.0)
         self._loop.paused = False
         player = Player(self._scenario, wall=self._loop.wall, announces=True)
         async with self._recorder(player.engine):
             self._player = player
+            self._loop.paused = self._paused
             playing = asyncio.create_task(player.play())
             restarted = asyncio.create_task(self._restarted.wait())
             try:
                 await asyncio.wait({playing, restarted}, return_when=asyncio.FIRST_COMPLETED)
                 self._player = None
-                if playing.done():
+                if playing.done() and not self._restarted.is_set():
                     playing.result()
+                    self._ended, self._paused = True, False
                     self._loop.paused = True
                     player.announce_end()
                     await restarted
             finally:
                 self._player = None
+                self._loop.skip_to(0.0)
                 self._loop.paused = False  # so that what ends takes its time
                 for task in (playing, restarted):
                     task.cancel()
@@ -69,6 +76,7 @@ class Show:
 
     def restart(self) -> None:
         """Play from the beginning."""
+        self._paused = self._ended = False
         self._restarted.set()
 
     def pause(self) -> None:
@@ -80,7 +88,10 @@ class Show:
         self._set_paused(False)
 
     def _set_paused(self, paused: bool) -> None:
-        if self._player is not None and self._loop.paused != paused:
+        if self._ended:
+            return
+        self._paused = paused
+        if self._player is not None and not self._restarted.is_set() and self._loop.paused != paused:
             self._loop.paused = paused
             self._player.announce_pace()
 
@@ -95,6 +106,9 @@ class Show:
             self._player.announce_pace()
 
     def next_step(self) -> None:
-        """Go to the next step of the timeline, or to the end after the last one; what is between happens at once."""
-        if self._player is not None and not self._loop.skipping:
-            self._loop.skip_to(self._player.time_of_next_step())
+        """Go to the next step of the timeline, or to the end after the last one; what is between happens at once.
+
+        Called while it is on its way to a step, it goes one step further.
+        """
+        if self._player is not None and not self._restarted.is_set():
+            self._loop.skip_to(self._player.time_of_next_step(self._loop.skips_to))

@@ -150,6 +150,66 @@ def test_it_goes_to_the_next_step_and_to_the_end_even_while_it_is_paused() -> No
     shown(main)
 
 
+def test_a_pause_before_it_plays_holds_it_at_its_beginning() -> None:
+    async def main(watched: Watched) -> None:
+        watched.show.pause()
+        await watched.until(lambda: watched.texts)
+        await asyncio.to_thread(lambda: None)
+        assert (watched.of(ScenarioStep)[-1].pace, watched.of(RouteFinished)) == (0, [])
+        watched.show.resume()
+        await watched.until(lambda: watched.of(RouteFinished))
+        watched.events.clear()
+        watched.show.restart()
+        watched.show.pause()
+        await watched.until(lambda: watched.texts)
+        assert (watched.engines, watched.of(ScenarioStep)[-1].pace) == (2, 0)
+
+    shown(main)
+
+
+def test_a_restart_takes_back_a_pause_and_what_was_asked_for_after_the_end() -> None:
+    async def main(watched: Watched) -> None:
+        await watched.until(lambda: watched.texts)
+        watched.show.pause()
+        watched.show.restart()
+        await watched.until(lambda: watched.engines == 2 and watched.texts[-1].startswith("The scenario has ended"))
+        watched.show.pause()
+        watched.show.next_step()
+        watched.show.restart()
+        await watched.until(lambda: watched.engines == 3 and watched.texts[-1].startswith("The scenario has ended"))
+
+    shown(main)
+
+
+def test_two_steps_asked_for_at_once_are_two_steps() -> None:
+    async def main(watched: Watched) -> None:
+        await watched.until(lambda: watched.texts)
+        watched.show.pause()
+        watched.show.next_step()
+        watched.show.next_step()
+        await watched.until(lambda: watched.texts[-1] == "gpt has recovered")
+        for _ in range(5):
+            watched.show.next_step()
+        await watched.until(lambda: watched.texts[-1].startswith("The scenario has ended"))
+
+    shown(main)
+
+
+def test_a_restart_on_the_way_to_a_step_begins_at_the_beginning() -> None:
+    async def main(watched: Watched) -> None:
+        await watched.until(lambda: watched.texts)
+        watched.show.next_step()
+        watched.show.next_step()
+        watched.show.restart()
+        watched.show.pause()
+        await watched.until(lambda: watched.engines == 2 and watched.texts[-1] == "The traffic begins")
+        await asyncio.to_thread(lambda: None)
+        assert watched.texts[-1] == "The traffic begins"
+        assert watched.of(ScenarioStep)[-1].pace == 0
+
+    shown(main)
+
+
 def test_a_restart_in_an_outage_leaves_no_breaker_open() -> None:
     async def main(watched: Watched) -> None:
         await watched.until(lambda: watched.of(AttemptFailed))
