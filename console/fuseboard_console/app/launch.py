@@ -130,20 +130,22 @@ async def _show(
     if export is not None:
         app.driver_class = exporting(app.driver_class, export)
         if not sys.stdout.isatty():
-            return await _run_for_export(app, export)
+            return await _run_for_export(app, export, controls)
     _leave_when_told(app)
     await app.run_async(mouse=preferences.mouse)
     return app.return_code or exit_codes.OK
 
 
-async def _run_for_export(app: ConsoleApp, export: Asciicast) -> int:
-    """Run the console without a terminal, until the scenario has ended."""
+async def _run_for_export(app: ConsoleApp, export: Asciicast, controls: Controls | None) -> int:
+    """Run the console without a terminal until the scenario has ended; one that is stopped goes on once it is shown."""
     from textual.drivers.headless_driver import HeadlessDriver
 
     async def leave_at_end() -> None:
         while (step := app.feed.board.scenario) is None or not step.ends:
             if app.sessions.current.failure_reason is not None and app.sessions.current.failure_reason():
                 break
+            if step is not None and controls is not None and controls.paused:
+                controls.toggle()
             await asyncio.sleep(LOOK)
         await asyncio.sleep(LAST)
         app.exit()

@@ -57,7 +57,7 @@ def run(args: Namespace) -> int:
 
     try:
         terminal = sys.stdin.isatty() and sys.stdout.isatty()
-        if (terminal and not is_dumb()) or (args.export and not terminal):
+        if (terminal and not is_dumb()) or (args.export is not None and not terminal):
             return _live(args)
         if args.record:
             complain("Without a terminal, `demo` plays in virtual time and records nothing. To record:")
@@ -92,13 +92,17 @@ def _live(args: Namespace) -> int:
     import asyncio
 
     from fuseboard_console.cli.interrupts import run_loop
+    from fuseboard_console.cli.output import complain
     from fuseboard_console.commands.scenario import find
 
     preferences = preferences_of(args)
     scenario = find(args.scenario)
+    if args.record and args.export is not None and os.path.realpath(args.record) == os.path.realpath(args.export):
+        complain("--record and --export need a file each.")
+        return exit_codes.BAD_INPUT
     if args.record and Path(args.record).exists():
         asyncio.run(_check_recording(args.record))
-    if not args.export:
+    if args.export is None:
         return run_loop(_watch(scenario, args.record, preferences))
     return _export(args.export, lambda cast: run_loop(_watch(scenario, args.record, preferences, cast)), scenario.stem)
 
@@ -110,22 +114,29 @@ def _export(file: str, watch: Callable[[Asciicast], int], title: str) -> int:
     from fuseboard_console.app.launch import EXPORTED
     from fuseboard_console.cli.output import complain
     from fuseboard_console.terminal.asciicast import Asciicast
+    from fuseboard_console.text.safe_text import safe_text
     from fuseboard_storage.errors import RecordingError
 
+    if not file:
+        complain("--export needs the name of a file.")
+        return exit_codes.BAD_INPUT
     if not sys.stdout.isatty():  # as a terminal that shows every colour
         os.environ.update(TERM="xterm-256color", COLORTERM="truecolor")
     columns, rows = get_terminal_size() if sys.stdout.isatty() else EXPORTED
     try:
-        output = Path(file).open("x", encoding="utf-8")  # noqa: SIM115 - closed with the asciicast
+        # Whole lines at once, so that a killed console leaves an asciicast. JSON has an escape for what UTF-8 has not.
+        output = Path(file).open("x", 1, "utf-8", "backslashreplace")  # noqa: SIM115 - closed with the asciicast
     except FileExistsError:
         raise RecordingError(f"{file} exists already.", "Choose another name for the asciicast.") from None
     except OSError as error:
         raise RecordingError(f"{file} cannot be written: {error.strerror}.", "Check the path.") from None
-    cast = Asciicast(output, columns, rows, f"fuseboard demo {title}")
+    cast = Asciicast(output, columns, rows, f"fuseboard demo {safe_text(title, 200)}")
     try:
         code = watch(cast)
     finally:
         cast.close()
+        if cast.empty:  # nothing was displayed, such as where the scenario's engine could not start
+            Path(file).unlink(missing_ok=True)
     if cast.error is not None:
         complain(f"{file} is not complete: {cast.error.strerror}.")
         return exit_codes.NOT_DONE
@@ -165,13 +176,16 @@ async def _watch(scenario: Path, record: str | None, preferences: Preferences, e
         path = Path(record or Path(folder) / "demo.db")
         _create(path)
         engine = ScenarioProcess.start(scenario, path, Path(folder) / "engine.log")
+        controls = ScenarioControls(engine)
+        if export is not None and not sys.stdout.isatty():
+            controls.toggle()  # it waits for the console, so that the export begins with its beginning
         try:
             return await watch(
                 str(path),
                 read_only=False,
                 preferences=preferences,
                 failure_reason=engine.failure_reason,
-                controls=ScenarioControls(engine),
+                controls=controls,
                 export=export,
             )
         except asyncio.CancelledError:

@@ -40,6 +40,8 @@ class Asciicast:
         self._size = (columns, rows)
         self.error: OSError | None = None
         """Why the file could not be written to its end; None if it could."""
+        self.empty = True
+        """Whether nothing was displayed yet."""
         header = {"version": 2, "width": columns, "height": rows, "timestamp": int(wall()), "title": title}
         self._line({**header, "env": {"TERM": "xterm-256color"}})
 
@@ -62,6 +64,7 @@ class Asciicast:
             self.error = self.error or error
 
     def _event(self, kind: str, data: str) -> None:
+        self.empty = False
         self._line([round(self._clock() - self._began, 6), kind, data])
 
     def _line(self, value: object) -> None:

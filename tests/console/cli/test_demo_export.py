@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import io
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
 from typing import Any
 
 import pyte
+import pytest
 
 from fuseboard_console.terminal.asciicast import Asciicast
 from support.terminal import Terminal
@@ -86,19 +88,58 @@ def test_a_full_disk_ends_the_export_and_not_the_console() -> None:
     assert cast.error.strerror == "No space left on device"
 
 
+def demo(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    command = [*FUSEBOARD, "demo", *arguments]
+    return subprocess.run(
+        command, cwd=folder, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=PATIENCE, check=False
+    )
+
+
+def test_any_name_of_a_scenario_can_be_the_title(tmp_path: Path) -> None:
+    name = b"\xff\x1b[2J.yaml"
+    (tmp_path / os.fsdecode(name)).write_text(SHORT)
+    done = demo(tmp_path, os.fsdecode(name), "--export", "short.cast")
+    assert (done.returncode, done.stderr) == (0, "")
+    header, *events = lines_of((tmp_path / "short.cast").read_text(encoding="utf-8"))
+    assert header["title"].startswith("fuseboard demo ")
+    assert "\x1b" not in header["title"]
+    assert events
+
+
+def test_any_text_can_be_exported(tmp_path: Path) -> None:
+    with (tmp_path / "a.cast").open("x", 1, "utf-8", "backslashreplace") as file:
+        Asciicast(file, 80, 24, "\udcff").write("\ud83d\u2028")
+        written = (tmp_path / "a.cast").read_text(encoding="utf-8")  # whole lines before it is closed
+        lines = [json.loads(line) for line in written.removesuffix("\n").split("\n")]
+    assert (lines[0]["title"], lines[1][2]) == ("\udcff", "\ud83d\u2028")
+
+
+@pytest.mark.parametrize(
+    "arguments, text",
+    [
+        (("short.yaml", "--export", ""), "--export needs the name of a file"),
+        (("short.yaml", "--export", "a.cast", "--record", "./a.cast"), "--record and --export need a file each"),
+        (("short.yaml", "--export", "a.cast", "--record", "nowhere/a.db"), "nowhere/a.db cannot be written"),
+        (("short.yaml", "--export", "nowhere/a.cast"), "nowhere/a.cast cannot be written"),
+    ],
+)
+def test_an_export_that_cannot_be_leaves_no_file(arguments: tuple[str, ...], text: str, tmp_path: Path) -> None:
+    (tmp_path / "short.yaml").write_text(SHORT)
+    done = demo(tmp_path, *arguments)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert text in done.stderr
+    assert [path.name for path in tmp_path.iterdir()] == ["short.yaml"]
+
+
 def test_without_a_terminal_a_scenario_plays_once_for_the_export(tmp_path: Path) -> None:
     (tmp_path / "short.yaml").write_text(SHORT)
-    command = [*FUSEBOARD, "demo", "short.yaml", "--export", "short.cast"]
-    done = subprocess.run(
-        command, cwd=tmp_path, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=PATIENCE, check=False
-    )
+    done = demo(tmp_path, "short.yaml", "--export", "short.cast")
     assert (done.returncode, done.stderr) == (0, "")
     shown = screens(tmp_path / "short.cast")
-    assert any("▸ Gpt goes down" in screen and "SCENARIO" in screen for screen in shown)
+    assert any("▸ The traffic begins" in screen and "SCENARIO" in screen for screen in shown)
+    assert any("▸ Gpt goes down" in screen for screen in shown)
     assert "▸ The scenario has ended" in shown[-1]
-    again = subprocess.run(
-        command, cwd=tmp_path, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=PATIENCE, check=False
-    )
+    again = demo(tmp_path, "short.yaml", "--export", "short.cast")
     assert again.returncode == 2
     assert "short.cast exists already" in again.stderr
 
