@@ -106,7 +106,8 @@ class FrameRenderer:
             self._unread = sessions.unread
             return
         returned = before.state in ("silent", "ended") and connection.state == "live"
-        if sessions.replay is None and returned and not self._unread:
+        played = self._console.feed.board.scenario is not None  # its engine starts over when the operator says so
+        if sessions.replay is None and returned and not (self._unread or played):
             seconds = (sessions.now() - before.since) / SECOND
             self._console.show_notice(f"The engine is back after {whole_span(seconds)}.")
         self.connection, self._aged, self._unread = connection, second, sessions.unread

@@ -108,6 +108,8 @@ async def _show(
     os.environ.setdefault("TEXTUAL_FPS", FRAMES)  # Textual looks at it when it is imported
     from fuseboard_console.app.app import ConsoleApp  # after the file is known to be one: refusing is quick
 
+    if replay is None:
+        await feed.advance()  # the import may have taken seconds, in which engines went on giving signs of life
     app = ConsoleApp(
         feed,
         file=Path(file).name,

@@ -62,10 +62,11 @@ class SessionStack:
         self._reported: set[Session] = set()  # the sessions whose failure was reported
         self._paused_at: int | None = None
         self._read_at: WeakKeyDictionary[Session, int] = WeakKeyDictionary()  # when each live session was last read
+        self._read_at[first] = clock()
         self._scenario_at: tuple[Board | None, int] = (None, 0)  # the newest time shown of a scenario's Board
         self.trouble_below = ""
         """What is wrong with the recording below the scenario in view, as safe text; empty if nothing is."""
-        self.unread = False
+        self.unread = True
         """Whether the session in view has not been read since it came into view or was resumed."""
         self.behind = 0
         """The number of events that the paused view does not show yet."""

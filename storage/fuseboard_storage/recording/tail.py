@@ -22,6 +22,8 @@ from fuseboard_storage.sqlite import schema
 from fuseboard_storage.tables.instances import mark_dead
 from fuseboard_storage.tables.keyframes import EVERY
 
+_SLOW: Final = 0.5
+"""Seconds of applying entries after which heartbeats are read again: those from before are old by then."""
 _LONG_AGO: Final = 600.0
 """Seconds after which a Board is loaded again: ordinary routes of which it has applied a part may be counts now."""
 
@@ -142,6 +144,7 @@ class Tail:
         if recording.unchanged() and not due:
             self._due = False
             return changed
+        began = time.monotonic()
         newest, beats = await recording.head()
         far_behind = newest - self.board.seq > 2 * EVERY or time.monotonic() - self._advanced_at > _LONG_AGO
         if self.on_entries is None and far_behind:
@@ -153,6 +156,8 @@ class Tail:
             if self.on_entries is not None:
                 self.on_entries(part)
             changed = True
+        if time.monotonic() - began > _SLOW:
+            _, beats = await recording.head()
         for instance, at in beats.items():
             self.board.heartbeat(instance, at)
         self._due, self._behind = False, 0

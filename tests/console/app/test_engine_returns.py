@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+import contextlib
+import sqlite3
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
+import pytest
 from textual.pilot import Pilot
 
+from fuseboard_console.app import launch
+from fuseboard_console.app.session_stack import UNREAD
+from fuseboard_console.sources.feed import Feed
 from fuseboard_console.sources.session import Session
-from fuseboard_engine.events import EngineStarted
+from fuseboard_engine.events import EngineStarted, ScenarioStep
+from fuseboard_storage.recording.tail import Tail
 from support.console_show import Show
 from support.console_story import ListFeed, added, at, changed, settle, started, stopped, until
 from support.console_watching import replaying
@@ -124,6 +131,55 @@ async def test_after_the_console_itself_stood_still_a_living_engine_was_never_si
         show.live_at(100)  # as after Ctrl-Z and fg: the clock has gone on, and a timer fires before the next reading
         show.app.show()
         await until(show.sees("live 0.0 s", "14:01:40"), pilot)
+        assert show.said_wrong() == []
+
+
+def test_before_the_first_reading_the_time_shown_goes_on_by_a_second_at_the_most() -> None:
+    show = Show([started(), added("gpt")], when=10)
+    show.when = 100  # the screen took long to open
+    assert show.app.sessions.now() == at(10) + UNREAD
+    assert show.app.sessions.unread
+
+
+async def test_the_heartbeats_are_read_again_once_the_console_is_imported(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = recorded(tmp_path / "a.db", [started(), added("gpt")])
+    shown: list[int] = []
+
+    class Console:
+        return_code = 0
+
+        def __init__(self, feed: Feed, **options: object) -> None:
+            shown.extend(row.heartbeat_at for row in feed.board.instances.values())
+
+        async def run_async(self, **options: object) -> None:
+            pass
+
+    read_first = Tail.read_first
+
+    async def then_time_passes(self: Tail) -> None:
+        await read_first(self)
+        with contextlib.closing(sqlite3.connect(path)) as connection, connection:
+            connection.execute("UPDATE instances SET heartbeat_at = ?", (at(70),))
+
+    monkeypatch.setattr(Tail, "read_first", then_time_passes)
+    monkeypatch.setattr("fuseboard_console.app.app.ConsoleApp", Console)
+    monkeypatch.setattr(launch, "_leave_when_told", lambda app: None)
+    await launch.watch(str(path), read_only=True)
+    assert shown == [at(70)]
+
+
+async def test_a_scenario_that_is_played_from_the_beginning_is_not_announced() -> None:
+    show = Heard()
+    show.feed.events.append(ScenarioStep(at=at(5), scenario="checkout", title="An outage", text="It begins"))
+    async with running(show) as pilot:
+        show.live_at(20)
+        show.feed.events.append(stopped(20))
+        await until(show.sees("ended"), pilot)
+        show.feed.events += [started(20), added("gpt", 20)]
+        await until(show.sees("live 0.0 s"), pilot)
+        await settle(pilot)
         assert show.said_wrong() == []
 
 

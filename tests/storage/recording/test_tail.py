@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
+import sqlite3
 from pathlib import Path
+
+import pytest
 
 from fuseboard_engine.events import RouteFinished
 from fuseboard_engine.runtime.clock import wall_clock
 from fuseboard_storage.board.board import AdapterKey, Entry
 from fuseboard_storage.board.presence import SILENT_AFTER
 from fuseboard_storage.recorder.recorder import record
+from fuseboard_storage.recording import tail as tail_module
 from fuseboard_storage.recording.recording import Recording
 from fuseboard_storage.recording.tail import ConnectionState, Tail
 from fuseboard_storage.sqlite import schema
@@ -68,6 +73,32 @@ async def test_an_engine_without_a_heartbeat_is_silent_and_when_it_beats_again_i
         offset = 0
         assert await tail.advance()
         assert tail.status.state is ConnectionState.LIVE
+
+
+async def test_heartbeats_are_read_again_after_entries_took_long(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "a.db"
+    passed, beat = 0.0, 0
+    read = Recording.slice
+
+    async def slow(self: Recording, *args: int) -> list[Entry]:
+        nonlocal passed, beat
+        found = await read(self, *args)
+        if found:
+            passed += 4.0
+            beat = wall_clock() + 4_000_000
+            with contextlib.closing(sqlite3.connect(path)) as connection, connection:
+                connection.execute("UPDATE instances SET heartbeat_at = ?", (beat,))
+        return found
+
+    async with record(FakeEngine(), path):
+        pass
+    monkeypatch.setattr(tail_module.time, "monotonic", lambda: passed)
+    monkeypatch.setattr(Recording, "slice", slow)
+    async with Tail.open(path) as tail:
+        await tail.read_first()
+        assert [row.heartbeat_at for row in tail.board.instances.values()] == [beat]
 
 
 async def test_an_ended_engine_is_shown_as_ended_and_its_successor_as_live(tmp_path: Path) -> None:
