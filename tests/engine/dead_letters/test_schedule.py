@@ -12,7 +12,7 @@ from pydantic import ValidationError
 from fuseboard_engine import Rule, Task
 from fuseboard_engine.dead_letters import schedule
 from fuseboard_engine.dead_letters.json_payload import json_text, task_of
-from fuseboard_engine.dead_letters.letter import CATEGORIES, DeadLetter, LetterRefused
+from fuseboard_engine.dead_letters.letter import CATEGORIES, DeadLetter, LetterRefused, RetryOutcome
 from fuseboard_engine.dead_letters.policy import DeadLetterPolicy
 from fuseboard_engine.events import Attempt
 from fuseboard_engine.retry.attribution import DEFAULT_TABLE
@@ -87,6 +87,53 @@ def test_every_row_of_the_attribution_table_has_a_category() -> None:
     assert {rule.name for rule in DEFAULT_TABLE} <= set(schedule.CATEGORY_OF)
 
 
+CATEGORY_OF_ROW = {
+    "rejected": "transient",
+    "timeout": "transient",
+    "soft_failure": "transient",
+    "server": "transient",
+    "error": "transient",
+    "local": "transient",
+    "locked": "transient",
+    "deadline": "transient",
+    "connection": "network",
+    "rate_limited": "resource",
+    "quota": "resource",
+    "credentials": "permission",
+    "context_window": "validation",
+    "content_policy": "validation",
+    "caller": "validation",
+    "adapter_missing": "permanent",
+}
+
+
+@pytest.mark.parametrize("rule", DEFAULT_TABLE, ids=lambda rule: rule.name)
+def test_each_row_of_the_attribution_table_has_its_category(rule: Rule) -> None:
+    assert schedule.category_of(DeadLetterPolicy(), rule.name, rule) == CATEGORY_OF_ROW[rule.name]
+
+
+@pytest.mark.parametrize(
+    ("fields", "to_blame"),
+    [
+        ({"counts": False, "failover": False}, True),
+        ({"counts": False}, False),
+        ({"failover": False}, False),
+        ({}, False),
+    ],
+)
+def test_only_a_row_that_neither_counts_nor_fails_over_blames_the_caller(
+    fields: dict[str, Any], to_blame: bool
+) -> None:
+    assert schedule.is_caller_error(Rule(name="mine", reason="", **fields)) is to_blame
+    assert not schedule.is_caller_error(None)
+
+
+def test_a_row_is_found_by_its_name_and_the_first_of_them_counts() -> None:
+    first, second, other = (Rule(name=name, reason=name) for name in ("mine", "mine", "other"))
+    assert schedule.rule_of([other, first, second], "mine") is first
+    assert schedule.rule_of([other], "mine") is None
+
+
 @pytest.mark.parametrize(
     ("rule", "category"),
     [
@@ -134,6 +181,39 @@ def test_repeated_rejections_wait_longer_up_to_the_policys_deferral_with_jitter(
     assert waits(0, 0.0) == [0.1, 1, 2, 4, 16, 30, 30]
     assert waits(3, 0.0) == [3, 3, 3, 4, 16, 30, 30]
     assert waits(40, 1.0) == [44] * 7
+
+
+@pytest.mark.parametrize(("actor", "manual"), [("", ()), ("ann", ("manual",))])
+def test_the_outcome_of_a_retry_holds_every_field(actor: str, manual: tuple[str, ...]) -> None:
+    kept = letter(retries=1, deferrals=2, max_retries=9, was="exhausted", due_at=AT + 5)
+    policy = DeadLetterPolicy(max_retries=3)
+    same = {"retries": 1, "deferrals": 2, "max_retries": 9}
+    assert schedule.succeeded(kept, AT, "a", actor) == RetryOutcome(
+        outcome="succeeded", status="succeeded", due_at=None, detail="a did it", actor=actor,
+        counts=("retry_success", *manual), **same,
+    )  # fmt: skip
+    assert schedule.succeeded(kept, AT, "", actor).detail == "done"
+    assert schedule.failed(kept, policy, AT, "E", "down", actor) == RetryOutcome(
+        outcome="failed", status="pending", due_at=AT + 120_000_000, retries=2, deferrals=2, max_retries=3,
+        detail="retry 2 of 3 failed: down", actor=actor, error_type="E", error="down", counts=("retry_failed", *manual),
+    )  # fmt: skip
+    assert schedule.failed(kept, policy, AT, "E", "", actor).detail == "retry 2 of 3 failed: E"
+    assert schedule.deferred(kept, policy, AT, 12.5, actor) == RetryOutcome(
+        outcome="deferred", status="pending", due_at=AT + 12_500_000, retries=1, deferrals=3, max_retries=3,
+        detail="every adapter refused it; due again in 12.5 s", actor=actor, counts=("deferred",),
+    )  # fmt: skip
+    assert schedule.released(kept) == RetryOutcome(
+        outcome="released", status="exhausted", due_at=AT + 5, **same,
+        detail="the engine stopped during the retry, which does not count",
+    )  # fmt: skip
+    assert schedule.released(letter()).status == "pending"
+
+
+def test_an_exhausted_letter_is_not_due_again_and_its_jitter_is_added_only_when_asked_for() -> None:
+    kept, policy = letter(retries=2), DeadLetterPolicy(max_retries=3)
+    ended = schedule.failed(kept, policy, AT, "E", "down", "")
+    assert (ended.status, ended.due_at, ended.detail) == ("exhausted", None, "retry 3 of 3 failed: down")
+    assert schedule.deferred(kept, policy, AT, 10, "", 0.5).due_at == AT + 10_500_000
 
 
 def test_the_first_retry_can_follow_the_schedule() -> None:
