@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import errno
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.message import Message
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 from urllib.error import HTTPError
 
@@ -365,3 +367,87 @@ def test_computed_and_later_fields_are_read_although_other_instances_had_none() 
     marked.retry_after = 3  # type: ignore[attr-defined]
     assert [TABLE.attribute(error).name for error in (plain, marked, plain)] == ["error", "rate_limited", "error"]
     assert (retry_after_of(plain), retry_after_of(marked)) == (None, 3)
+
+
+# ------------------------------------------------------------------ what a table remembers
+
+
+def test_a_result_of_any_mapping_that_says_it_failed_is_a_soft_failure() -> None:
+    assert soft_failure_of(MappingProxyType({"success": False, "error": "no"})) == "no"
+    assert soft_failure_of(MappingProxyType({"success": True, "error": "no"})) is None
+
+
+def test_a_table_goes_by_its_new_rows_for_errors_that_it_has_met_before() -> None:
+    table = Table()
+    assert [table.attribute(KeyError("x")).name for _ in range(2)] == ["error", "error"]
+    table.set_rules((Rule(name="mine", reason="mine", errors=(KeyError,)), *DEFAULT_TABLE))
+    assert [table.attribute(KeyError("x")).name for _ in range(2)] == ["mine", "mine"]
+
+
+def test_a_type_that_was_met_bare_is_read_again_where_an_error_carries_something() -> None:
+    table = Table()
+
+    def caused_by(cause: Exception) -> Exception:
+        try:
+            raise RuntimeError("x") from cause
+        except RuntimeError as error:
+            return error
+
+    assert table.attribute(RuntimeError("x")).name == "error"
+    assert table.attribute(caused_by(OSError(errno.EMFILE, "too many open files"))).name == "local"
+    assert table.attribute(RuntimeError("x")).name == "error"
+
+
+def test_system_errors_of_one_type_are_told_apart_by_their_number() -> None:
+    table = Table()
+    numbers = [errno.EIO, errno.EMFILE, errno.EIO, errno.EMFILE]
+    found = [table.attribute(OSError(number, "x")).name for number in numbers]
+    assert found == ["connection", "local", "connection", "local"]
+
+
+def test_a_table_stays_right_and_bounded_with_more_kinds_of_errors_than_it_remembers() -> None:
+    own = Rule(name="mine", reason="mine", named=("Mine",))
+    table = Table((own, *DEFAULT_TABLE))
+    kinds = [type("Mine" if number % 2 else "Other", (Exception,), {}) for number in range(1200)]
+    for _ in range(2):
+        assert [table.attribute(kind()).name for kind in kinds] == ["error", "mine"] * 600
+    assert len(table._readings) == len(table._candidates) == 1000
+
+
+def test_an_error_that_a_later_row_may_test_is_tested_each_time() -> None:
+    answers = iter([True, False, True])
+    own = Rule(name="mine", reason="mine", when=lambda error: next(answers))
+    table = Table((own, *DEFAULT_TABLE))
+    assert [table.attribute(KeyError("x")).name for _ in range(3)] == ["mine", "error", "mine"]
+
+
+def test_a_misspelt_name_of_a_row_is_refused_with_the_nearest_or_with_all() -> None:
+    table = Table((Rule(name="quota", reason="x"), Rule(name="locked", reason="x")))
+    assert table.check_names(["locked", "quota"], "here") == {"quota", "locked"}
+    assert table.check_names([], "here") == frozenset()
+    with pytest.raises(ValueError, match=r"^here: no attribution row is called 'qota'; did you mean quota\?$"):
+        table.check_names(["quota", "qota"], "here")
+    with pytest.raises(ValueError, match=r"^here: no attribution row is called 'xyz'; quota, locked$"):
+        table.check_names(["xyz"], "here")
+
+
+@pytest.mark.parametrize(("limited", "name"), [(99, "error"), (100, "rate_limited")])
+def test_of_a_huge_group_the_first_hundred_members_decide(limited: int, name: str) -> None:
+    members = [*(HttpError(429) for _ in range(limited)), HttpError(500)]
+    assert TABLE.attribute(ExceptionGroup("many", members)).name == name
+
+
+def test_members_of_inner_groups_decide_too_and_the_reason_names_their_rows() -> None:
+    group = ExceptionGroup("outer", [ExceptionGroup("inner", [HttpError(500)]), HttpError(429), KeyError("x")])
+    assert TABLE.attribute(group).reason == "its parts failed differently: error, rate_limited, server"
+
+
+def test_a_group_is_judged_by_its_members_wherever_the_row_for_all_errors_stands() -> None:
+    everything = Rule(name="any", reason="any", errors=(Exception,))
+    keys = Rule(name="keys", reason="keys", errors=(KeyError,), retry=False)
+    never = Rule(name="never", reason="never", errors=(ZeroDivisionError,))
+    table = Table((keys, everything, never))
+    assert table.attribute(ExceptionGroup("two", [KeyError(), KeyError()])).name == "keys"
+    mixed = table.attribute(ExceptionGroup("two", [KeyError(), ValueError()]))
+    assert (mixed.name, mixed.counts, mixed.retry, mixed.failover) == ("any", True, False, True)
+    assert Table((keys, never)).attribute(ExceptionGroup("one", [KeyError()])).name == "keys"
