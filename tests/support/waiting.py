@@ -9,6 +9,9 @@ from collections.abc import Awaitable, Callable
 PATIENCE = 60.0
 """Seconds to wait for a condition before a test fails. Generous, so that a busy machine fails no test."""
 
+TIMED_OUT = ("timeout", "local")
+"""The rows of the attribution table for a timeout in real time; the second if a busy machine noticed it late."""
+
 
 def until(condition: Callable[[], object], seconds: float = PATIENCE) -> None:
     """Return once the condition holds; fail when it does not within `seconds`."""

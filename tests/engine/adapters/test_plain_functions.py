@@ -88,7 +88,10 @@ def test_a_timeout_that_a_busy_loop_noticed_late_is_not_the_adapters_fault() -> 
         assert (attempt.rule, attempt.outcome, attempt.error_type) == ("local", "ignored", "LateTimeout")
         assert "this process's event loop was" in attempt.error
         assert engine.breaker("a").snapshot().failed == 0
-        late = await engine.execute_with_fallback("task", deadline=30, retry=once(0.05))
+        while True:  # until the machine is not too busy to notice the limit in time
+            late = await engine.execute_with_fallback("task", deadline=30, retry=once(0.05))
+            if late.attempts[0].rule != "local":
+                break
         assert (late.attempts[0].rule, engine.breaker("a").state) == ("timeout", "open")
 
     asyncio.run(main())
