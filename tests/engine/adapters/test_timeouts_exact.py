@@ -136,6 +136,32 @@ async def test_a_call_that_waits_for_another_task_passes_its_limit_on_to_it() ->
     assert (caught.value.adapter, caught.value.seconds) == ("a", 2)
 
 
+@pytest.mark.parametrize(("gives_up_at", "limit", "returns_at", "left"), [(1, 60, 4, 0), (None, 2, 2, 1)])
+@virtual
+async def test_a_part_that_takes_long_to_end_is_awaited_for_a_caller_and_left_behind_at_a_limit(
+    gives_up_at: float | None, limit: float, returns_at: float, left: int
+) -> None:
+    async def part() -> None:
+        try:
+            await asyncio.sleep(FOREVER)
+        finally:
+            await asyncio.sleep(3)
+
+    async def call(task: Any) -> None:
+        await asyncio.create_task(part())
+
+    overdue = OverdueCalls()
+    running = asyncio.create_task(limited(call, limit, overdue))
+    if gives_up_at is not None:
+        asyncio.get_running_loop().call_later(gives_up_at, running.cancel)
+    await asyncio.wait([running])
+    assert (now(), len(overdue)) == (returns_at, left)
+    assert running.cancelled() or isinstance(running.exception(), AttemptTimeout)
+    assert running.cancelled() is (gives_up_at is not None)
+    await asyncio.sleep(10)
+    assert len(overdue) == 0
+
+
 @virtual
 async def test_a_limit_that_passed_leaves_the_callers_task_uncancelled() -> None:
     async def call(task: Any) -> None:

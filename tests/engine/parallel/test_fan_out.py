@@ -66,6 +66,29 @@ async def test_a_caller_may_give_up_before_or_just_after_its_calls_begin(strateg
 
 
 @virtual
+async def test_a_caller_that_gives_up_just_as_the_answer_comes_waits_for_no_branch_that_did_not_begin() -> None:
+    engine, timed = fan({"b": (5.0,)})
+    answered = asyncio.Event()
+
+    async def a(task: Any) -> str:
+        await asyncio.sleep(2 - 5e-10)  # in one pass of the loop with the hedge, whose task has not begun then
+        answered.set()
+        return "from a"
+
+    async def give_up() -> None:
+        await answered.wait()
+        running.cancel()
+
+    engine.add_adapter("a", a)
+    running = asyncio.create_task(engine.execute_parallel("task", ["a", "b"], strategy="hedged", hedge_delay=2))
+    giving_up = asyncio.create_task(give_up())
+    done, _ = await asyncio.wait([running], timeout=100)
+    await giving_up
+    assert done == {running} and running.cancelled()
+    assert timed["b"].calls == []
+
+
+@virtual
 async def test_the_slots_of_branches_that_were_never_started_are_free_again() -> None:
     engine, _ = fan({"a": (5.0,), "b": (5.0,)})
     slots = engine.parallel.slots
