@@ -6,6 +6,7 @@ import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from fuseboard_console.cli import exit_codes
@@ -32,6 +33,22 @@ def print_out(text: str, end: str = "\n") -> None:
     encoding = sys.stdout.encoding or "utf-8"
     with writing_out():
         sys.stdout.write(text.encode(encoding, "backslashreplace").decode(encoding) + end)
+
+
+def print_or_write(text: str, file: str | None) -> int:
+    """Print a text, or write it to a file; return the exit code. Raises as `print_out` does."""
+    if file is None:
+        print_out(text)
+        return exit_codes.OK
+    try:
+        Path(file).write_text(f"{text}\n", encoding="utf-8")
+    except (OSError, ValueError) as error:  # a name with a NUL is a ValueError
+        from fuseboard_console.text.safe_text import safe_text
+
+        reason = reason_of(error) if isinstance(error, OSError) else str(error)
+        complain(f"{safe_text(file, 200)} cannot be written: {reason}. Choose another path.")
+        return exit_codes.BAD_INPUT
+    return exit_codes.OK
 
 
 def flush_out() -> None:

@@ -102,21 +102,11 @@ def _check_all(document: Document) -> None:
 
 def _schema(file: str | None) -> int:
     import json
-    from pathlib import Path
 
-    from fuseboard_console.cli.output import complain, print_out
+    from fuseboard_console.cli.output import print_or_write
     from fuseboard_engine.config.settings import schema
 
-    text = json.dumps(schema(), indent=2)
-    if file is None:
-        print_out(text)
-        return exit_codes.OK
-    try:
-        Path(file).write_text(text + "\n", encoding="utf-8")
-    except OSError as error:
-        complain(f"{file} cannot be written: {error.strerror}. Choose another path.")
-        return exit_codes.BAD_INPUT
-    return exit_codes.OK
+    return print_or_write(json.dumps(schema(), indent=2), file)
 
 
 def _presets() -> str:

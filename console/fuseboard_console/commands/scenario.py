@@ -32,7 +32,8 @@ EXAMPLES = """  fuseboard scenario list                                 the scen
 ORDER = 60
 
 _CHECK_EXAMPLES = """  fuseboard scenario check primary-outage        one that comes with Fuseboard
-  fuseboard scenario check mine.yaml yours.yaml  your own; exit code 1 if one does not meet its expectations"""
+  fuseboard scenario check mine.yaml yours.yaml  your own; exit code 1 if one does not meet its expectations
+  fuseboard scenario check scenarios --junit report.xml   those of a folder, with a report for CI"""
 _PLAY_EXAMPLES = """  fuseboard scenario play primary-outage                        print what happens, as it happens
   fuseboard scenario play mine.yaml --record mine.db            record it; run `fuseboard watch mine.db` elsewhere
   fuseboard scenario play mine.yaml --record mine.db --again    repeat it until Ctrl-C"""
@@ -57,8 +58,11 @@ def add_arguments(parser: ArgumentParser) -> None:
         "check", "play scenarios in virtual time and compare the results with their expectations", _CHECK_EXAMPLES
     )
     check.add_argument(
-        "scenario", nargs="+", metavar="SCENARIO", help="a file, or a name from `fuseboard scenario list`"
+        "scenario", nargs="+", metavar="SCENARIO", help="a file, a folder, or a name from `fuseboard scenario list`"
     )
+    check.add_argument("--junit", metavar="FILE", help="also write the results as JUnit XML")
+    schema = action("schema", "print the JSON Schema of a scenario's file, for editors")
+    schema.add_argument("file", metavar="FILE", nargs="?", help="the file to write (default: standard output)")
     play = action("play", "play a scenario in real time and print what happens", _PLAY_EXAMPLES)
     for action_parser in (show, play):
         action_parser.add_argument(
@@ -96,7 +100,9 @@ def run(args: Namespace) -> int:
             print_out(find(args.scenario).read_text(encoding="utf-8"), end="")
             return exit_codes.OK
         if args.action == "check":
-            return _check(args.scenario)
+            return _check(args.scenario, args.junit)
+        if args.action == "schema":
+            return _schema(args.file)
         return _play(args)
     except (DocumentError, RecordingError) as error:
         names = getattr(args, "scenario", ())
@@ -139,24 +145,40 @@ def _list_text(columns: int) -> str:
     return "\n".join(lines)
 
 
-def _check(names: list[str]) -> int:
-    from fuseboard_console.cli.output import complain, print_out
-    from fuseboard_console.text.formatting import plural
+def _schema(file: str | None) -> int:
+    import json
 
-    passed = True
-    for scenario in _load_all(names):
+    from fuseboard_console.cli.output import print_or_write
+    from fuseboard_engine.scenario.model import schema
+
+    return print_or_write(json.dumps(schema(), indent=2), file)
+
+
+def _check(names: list[str], report: str | None) -> int:
+    import time
+
+    from fuseboard_console.cli.output import complain, flush_out, print_or_write, print_out
+    from fuseboard_console.text.formatting import plural
+    from fuseboard_console.views.lists.junit import Checked, junit_xml
+
+    checked = []
+    for file, scenario in _load_all(names):
+        began = time.perf_counter()
         verdict, _ = play_virtually(scenario)
-        passed = passed and not verdict.broken
+        checked.append(Checked(file, scenario.scenario, tuple(verdict.broken), time.perf_counter() - began))
         word = "failed" if verdict.broken else "passed"
         answered = "" if verdict.success_rate is None else f", {verdict.success_rate:.1%} answered"
         print_out(f"{scenario.scenario}: {word}, {plural(verdict.tasks, 'task')}{answered}")
+        flush_out()
         for line in verdict.broken:
             complain(f"  {line}")
-    return exit_codes.OK if passed else exit_codes.NOT_DONE
+    if report is not None and (code := print_or_write(junit_xml(checked), report)):
+        return code
+    return exit_codes.NOT_DONE if any(one.broken for one in checked) else exit_codes.OK
 
 
-def _load_all(names: list[str]) -> list[Scenario]:
-    """Load scenarios, given their paths or names.
+def _load_all(names: list[str]) -> list[tuple[Path, Scenario]]:
+    """Load scenarios, given their paths, folders or names. Return each with its file.
 
     Raises:
         DocumentError: Some have mistakes; the text lists those of all of them.
@@ -167,12 +189,32 @@ def _load_all(names: list[str]) -> list[Scenario]:
     scenarios, mistakes = [], []
     for name in names:
         try:
-            scenarios.append(load(find(name)))
+            for file in _files_of(find(name)):
+                try:
+                    scenarios.append((file, load(file)))
+                except DocumentError as error:
+                    mistakes.append(str(error))
         except DocumentError as error:
             mistakes.append(str(error))
     if mistakes:
         raise DocumentError("\n".join(mistakes))
     return scenarios
+
+
+def _files_of(path: Path) -> list[Path]:
+    """Return a file itself, or the scenario files in a folder and its folders, by name.
+
+    Raises:
+        DocumentError: There is none in the folder.
+    """
+    from fuseboard_engine.documents.loader import DocumentError
+
+    if not path.is_dir():
+        return [path]
+    files = sorted(file for file in path.rglob("*.y*ml") if file.suffix in (".yaml", ".yml") and file.is_file())
+    if not files:
+        raise DocumentError(f"{path} has no scenario: its files end with .yaml or .yml.")
+    return files
 
 
 def play_virtually(scenario: Scenario) -> tuple[Verdict, list[str]]:

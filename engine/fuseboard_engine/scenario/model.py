@@ -203,6 +203,16 @@ def _sequence(part: Any) -> Sequence[Any]:
     return part if isinstance(part, list | tuple) else ()
 
 
+def schema() -> dict[str, Any]:
+    """Return the JSON Schema of a scenario file, for editors.
+
+    It covers fields, types and ranges, not what `fuseboard scenario check` finds in addition: names that are not there,
+    and values that contradict each other.
+    """
+    made = Scenario.model_json_schema(by_alias=True)
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **made, "title": "Fuseboard scenario"}
+
+
 def load(path: Path) -> Scenario:
     """Return the scenario in a file. Raises DocumentError with the line of each error."""
     return read(path, Scenario)

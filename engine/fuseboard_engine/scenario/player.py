@@ -29,7 +29,11 @@ MAX_IN_FLIGHT = 1000  # tasks; further traffic waits, as in a client's connectio
 
 @dataclass
 class Verdict:
-    """The result of a scenario: counts, the states each breaker went through, and the expectations that failed."""
+    """The result of a scenario: counts, the states each breaker went through, and the expectations that failed.
+
+    `changed_at` is when each breaker last changed, `unanswered_at` when the first task got no answer, and `began_at`
+    when the scenario began, in UTC microseconds: failed expectations say their moments.
+    """
 
     tasks: int = 0
     succeeded: int = 0
@@ -37,6 +41,9 @@ class Verdict:
     answered: dict[str, int] = field(default_factory=dict)
     states: dict[str, list[State]] = field(default_factory=dict)
     broken: list[str] = field(default_factory=list)
+    changed_at: dict[str, int] = field(default_factory=dict)
+    unanswered_at: int | None = None
+    began_at: int = 0
 
     @property
     def success_rate(self) -> float | None:
@@ -51,8 +58,11 @@ class Verdict:
             if event.success:
                 self.answered[event.adapter] = self.answered.get(event.adapter, 0) + 1
                 self.failed_over += event.attempts[0].adapter != event.adapter
+            elif self.unanswered_at is None:
+                self.unanswered_at = event.at
         elif isinstance(event, StateChanged):
             self.states.setdefault(event.adapter, [event.before]).append(event.after)
+            self.changed_at[event.adapter] = event.at
 
     def judge(self, scenario: Scenario) -> None:
         """Compare with the scenario's expectations; `broken` then names those that failed.
@@ -64,21 +74,32 @@ class Verdict:
             self.broken.append("traffic: no task ran; raise per_second or duration")
         elif expect.success_rate is not None and share < expect.success_rate:
             self.broken.append(
-                f"success_rate: {share:.1%} of {self.tasks} tasks, expected {expect.success_rate:.1%} or more"
+                f"success_rate: {share:.1%} of {self.tasks} tasks, expected {expect.success_rate:.1%} or more; "
+                f"the first without an answer {self._moment(self.unanswered_at)}"
             )
         for adapter, states in expect.states.items():
             seen = self.states.get(adapter, ["closed"])
             remaining = iter(seen)
             if not all(state in remaining for state in states):
-                self.broken.append(f"states.{adapter}: was {' → '.join(seen)}, expected {' → '.join(states)} within it")
+                self.broken.append(
+                    f"states.{adapter}: was {' → '.join(seen)}, expected {' → '.join(states)} within it"
+                    + self._last_change(adapter)
+                )
         for adapter, state in expect.end.items():
             last = self.states.get(adapter, ["closed"])[-1]
             if last != state:
-                self.broken.append(f"end.{adapter}: {last}, expected {state}")
+                self.broken.append(f"end.{adapter}: {last}, expected {state}{self._last_change(adapter)}")
         for adapter, minimum in expect.answered.items():
             count = self.answered.get(adapter, 0)
             if count < minimum:
                 self.broken.append(f"answered.{adapter}: {count} tasks, expected {minimum} or more")
+
+    def _moment(self, at: int | None) -> str:
+        return "" if at is None else f"at {(at - self.began_at) / 1e6:.1f} s"
+
+    def _last_change(self, adapter: str) -> str:
+        at = self.changed_at.get(adapter)
+        return "; its state never changed" if at is None else f"; its last change {self._moment(at)}"
 
 
 class ScenarioEngine(Engine):
@@ -181,7 +202,7 @@ class Player:
         return self.verdict
 
     async def _play_once(self) -> None:
-        self._began = self._loop.time()
+        self._began, self.verdict.began_at = self._loop.time(), self._wall()
         if self._announces and not (self._timeline and self._timeline[0].at == 0):
             self._announce("The traffic begins")
         try:
