@@ -18,7 +18,7 @@ from fuseboard_console.views.frame.scenario_caption import trouble_text
 from fuseboard_console.views.frame.seek_bar import SeekView
 from fuseboard_engine.events import ScenarioStep
 from fuseboard_storage.board.board import Board
-from fuseboard_storage.board.presence import note_life, player_of, time_of
+from fuseboard_storage.board.presence import player_of, time_of
 from fuseboard_storage.errors import RecordingError
 
 if TYPE_CHECKING:
@@ -144,7 +144,6 @@ class SessionStack:
         """Read what is new in the session in view. Return whether there was something."""
         session, began = self.current, self._clock()
         new = await session.feed.advance()
-        note_life(session.feed.board)
         self._read_at[session] = began  # what it has come to hold while it was read may not be in it
         if session is self.current:
             self.unread = False
@@ -183,7 +182,9 @@ class SessionStack:
         if not self.at_bottom and first.replay is None and self.scenario is not None:
             with suppress(*FEED_ERRORS):
                 await first.feed.advance()
-            self.trouble_below = trouble_text(first.feed.board, first.feed.trouble, first.file, self._clock())
+            self.trouble_below = trouble_text(
+                first.feed.board, first.feed.trouble, first.file, time_of(first.feed.board, self._clock())
+            )
         return self.trouble_below != before
 
     @property

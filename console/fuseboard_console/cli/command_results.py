@@ -19,6 +19,7 @@ from fuseboard_console.views.adapters.engine_presence import connection_to
 from fuseboard_engine.dead_letters.operator_retry import CONTINUES
 from fuseboard_engine.runtime.clock import wall_clock
 from fuseboard_storage.board.board import AdapterRow, Board
+from fuseboard_storage.board.presence import time_of
 from fuseboard_storage.recording.recording import Recording
 
 
@@ -132,7 +133,8 @@ async def ask_engines(
         args: The verb's own arguments.
     """
     operator, engines = actor(), engine_names(board)
-    connections = {target: connection_to(board, target, wall_clock()) for target in running_instances(board, rows)}
+    now, targets = time_of(board, wall_clock()), running_instances(board, rows)
+    connections = {target: connection_to(board, target, now) for target in targets}
     commands = {
         await recording.ask(verb, adapter, instance=target, actor=operator, args=args, expires_in=wait): target
         for target, connection in connections.items()
@@ -170,7 +172,7 @@ async def report_outcome(recording: Recording, board: Board, command: int, insta
     if status.status == "expired":
         await recording.bring_up_to_date(board, wall_clock())
         engine = engine_names(board).command(instance, "")
-        complain(not_taken_message(connection_to(board, instance, wall_clock()), file, engine))
+        complain(not_taken_message(connection_to(board, instance, time_of(board, wall_clock())), file, engine))
         return False
     done = status.status == "done"
     engine = engine_names(board).command(instance, status.adapter)

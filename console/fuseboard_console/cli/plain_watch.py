@@ -17,6 +17,7 @@ from fuseboard_console.views.events.narrator import EventNarrator
 from fuseboard_console.views.events.text import adapters_of
 from fuseboard_console.views.frame.banner import banner, file_change_line
 from fuseboard_console.views.lists.status import status_text
+from fuseboard_storage.board.presence import time_of
 from fuseboard_storage.recording.file_change import FileChange
 
 
@@ -36,10 +37,11 @@ async def watch_plain(file: str, now: Callable[[], int]) -> None:
     changed: FileChange | None = None
     async with aclosing(follow(file)) as updates:
         async for board, entries, trouble, file_change in updates:
-            connection = connection_of(board, now())
+            at = time_of(board, now())
+            connection = connection_of(board, at)
             state = connection.state, connection.silent, connection.gone, trouble
             if before is None:
-                print_out(status_text(board, name, now(), colour=False))
+                print_out(status_text(board, name, at, colour=False))
                 print_out("")
                 before = (*state[:3], "")
             if file_change is not None and file_change != changed:
@@ -52,6 +54,6 @@ async def watch_plain(file: str, now: Callable[[], int]) -> None:
                     print_out(line)
             if state != before:
                 normal = "No engine has written to it yet." if connection.state == "empty" else "An engine is writing."
-                print_out(f"{clock(now())}  {text_of(banner(connection, trouble)).strip() or normal}")
+                print_out(f"{clock(at)}  {text_of(banner(connection, trouble)).strip() or normal}")
             before = state
             flush_out()

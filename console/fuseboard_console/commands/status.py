@@ -43,8 +43,9 @@ def run(args: Namespace) -> int:
         complain(str(error))
         return exit_codes.BAD_INPUT
     from fuseboard_console.views.lists.status import status_json, status_text, troubled
+    from fuseboard_storage.board.presence import time_of
 
-    now = wall_clock()
+    now = time_of(board, wall_clock())
     file = Path(args.file).name
     if args.json:
         from fuseboard_console.text.safe_json import safe_json

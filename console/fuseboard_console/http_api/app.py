@@ -30,6 +30,7 @@ from fuseboard_console.text.suggestions import did_you_mean, rows_named
 from fuseboard_engine.events import AttemptFailed
 from fuseboard_engine.runtime.clock import wall_clock
 from fuseboard_storage.board.board import AdapterRow, Board
+from fuseboard_storage.board.presence import time_of
 from fuseboard_storage.recording.tail import Tail
 
 HOSTS = ["127.0.0.1", "localhost", "[::1]"]
@@ -141,6 +142,10 @@ class _Service:
             await tail.advance()
         return tail.board
 
+    def _time(self, board: Board) -> int:
+        """Return the current time of a Board: of the scenario that plays in it, else of the host's clock."""
+        return time_of(board, self._now())
+
     def _opened_tail(self) -> Tail:
         if self._tail is None:
             raise HTTPException(503, "the recording is not open")
@@ -164,22 +169,22 @@ class _Service:
 
     async def ready(self, request: Request) -> Response:
         """Answer 200 while the application is ready, else 503."""
-        ready, answer = responses.readiness(await self._board(), self._now())
+        ready, answer = responses.readiness(board := await self._board(), self._time(board))
         return SafeJSONResponse(answer, 200 if ready else 503)
 
     async def system(self, request: Request) -> Response:
         """Answer with readiness, engines, tasks and breakers by state."""
-        return self._json(request, responses.system(await self._board(), self._file.name, self._now()))
+        return self._json(request, responses.system(board := await self._board(), self._file.name, self._time(board)))
 
     async def adapters(self, request: Request) -> Response:
         """Answer with every adapter."""
-        answer = {"adapters": responses.adapters(await self._board(), self._file.name, self._now())}
+        answer = {"adapters": responses.adapters(board := await self._board(), self._file.name, self._time(board))}
         return self._json(request, answer)
 
     async def adapter(self, request: Request) -> Response:
         """Answer with one adapter, once for each engine that has it."""
         board, rows = await self._rows(request)
-        every = responses.adapters(board, self._file.name, self._now())
+        every = responses.adapters(board, self._file.name, self._time(board))
         found = [adapter for adapter in every if adapter["adapter"] == rows[0].name]
         return self._json(request, {"adapters": found})
 

@@ -9,7 +9,7 @@ from fuseboard_console.operator.messages import no_engine_message
 from fuseboard_console.text.safe_text import safe_text
 from fuseboard_console.views.adapters.engine_presence import Connection, connection_to
 from fuseboard_storage.board.board import Board
-from fuseboard_storage.board.presence import presence
+from fuseboard_storage.board.presence import presence, time_of
 
 
 class CommandTarget(NamedTuple):
@@ -25,8 +25,9 @@ def instances_to_ask(board: Board, names: Collection[str], now: int) -> list[int
     Args:
         board: The Board, with up-to-date heartbeats.
         names: The engines' names.
-        now: UTC microseconds.
+        now: The time of the host's clock, UTC microseconds.
     """
+    now = time_of(board, now)
     rows = [row for row in board.instances.values() if not names or row.name in names]
     return [row.id for row in rows if not connection_to(board, row.id, now).over]
 
@@ -37,9 +38,10 @@ def find_target(board: Board, names: Collection[str], now: int, file: str) -> Co
     Args:
         board: The Board, with up-to-date heartbeats.
         names: The engine's possible names; empty for any engine.
-        now: UTC microseconds.
+        now: The time of the host's clock, UTC microseconds.
         file: The recording's name, as safe text.
     """
+    now = time_of(board, now)
     rows = [row for row in board.instances.values() if not names or row.name in names]
     rows.sort(key=lambda row: (presence(row, now) == "live", row.started_at, row.id), reverse=True)
     for row in rows:

@@ -19,6 +19,7 @@ from fuseboard_engine.runtime.clock import wall_clock
 from fuseboard_storage.backend.values import CommandStatus, Extent, Target
 from fuseboard_storage.board.board import Board, Entry, InstanceRow
 from fuseboard_storage.board.metrics import AdapterSecond
+from fuseboard_storage.board.presence import note_life
 from fuseboard_storage.errors import RecordingError
 from fuseboard_storage.recording.change_detector import ChangeDetector
 from fuseboard_storage.recording.command_client import STARTS, check_not_replaced, ids_json, post_commands
@@ -407,6 +408,7 @@ class Recording(OpenFile):
         """
         for row in await self.instances():
             board.heartbeat(row.id, row.heartbeat_at)
+        note_life(board)
         return mark_dead(board.instances.values(), now)
 
     async def letter_changes(self, letter: int, since: int) -> list[Entry]:

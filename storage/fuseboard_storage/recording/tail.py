@@ -14,7 +14,7 @@ from typing import Final, NamedTuple
 
 from fuseboard_engine.runtime.clock import wall_clock
 from fuseboard_storage.board.board import Board, Entry
-from fuseboard_storage.board.presence import presence
+from fuseboard_storage.board.presence import note_life, presence, time_of
 from fuseboard_storage.errors import RecordingError
 from fuseboard_storage.recording.file_change import FileChange, find_change
 from fuseboard_storage.recording.recording import SLICE, Recording
@@ -160,6 +160,7 @@ class Tail:
             _, beats = await recording.head()
         for instance, at in beats.items():
             self.board.heartbeat(instance, at)
+        note_life(self.board)
         self._due, self._behind = False, 0
         self._advanced_at = time.monotonic()
         return changed
@@ -190,7 +191,8 @@ class Tail:
             return ConnectionState.MISSING
         if not rows:
             return ConnectionState.EMPTY
-        if any(presence(row, now) == "live" for row in rows):
+        at = time_of(self.board, now)
+        if any(presence(row, at) == "live" for row in rows):
             return ConnectionState.LIVE
         running = any(row.ended_at is None for row in rows)
         return ConnectionState.SILENT if running else ConnectionState.ENDED

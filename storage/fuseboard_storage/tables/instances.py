@@ -192,14 +192,15 @@ def mark_dead(engines: Iterable[InstanceRow], now: int) -> bool:
     """Set `gone` of the engines of this host whose process has ended. Return whether any of them changed.
 
     An engine whose heartbeat is not overdue is alive even if its pid is not found: containers that share a host name
-    need not share its processes.
+    need not share its processes. A heartbeat that is far ahead is one of a scenario played faster than real time, or of
+    before the clock was set back, and says nothing.
     """
     host, changed = socket.gethostname(), False
     for row in engines:
         gone = (
             row.ended_at is None
             and row.host == host
-            and now - row.heartbeat_at > _OVERDUE_AFTER
+            and abs(now - row.heartbeat_at) > _OVERDUE_AFTER
             and not is_alive(ProcessIdentity(host, row.pid, ""))
         )
         changed = changed or gone != row.gone

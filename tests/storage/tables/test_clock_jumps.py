@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import socket
 import sqlite3
 import subprocess
 import sys
@@ -10,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from fuseboard_storage.board.rows import InstanceRow
 from fuseboard_storage.sqlite import schema
 from fuseboard_storage.sqlite.process_identity import pid_space
 from fuseboard_storage.tables import instances
@@ -54,3 +56,13 @@ def test_a_dead_engine_of_another_host_is_not_kept_alive(file: sqlite3.Connectio
 def test_a_host_whose_clock_is_some_minutes_ahead_is_not_dead(file: sqlite3.Connection) -> None:
     register(file, "web-2", 7, "elsewhere")
     assert dead(file, NOON - 600_000_000) == []
+
+
+@pytest.mark.parametrize("ahead", [YEAR, -YEAR])
+def test_a_dead_process_of_this_host_is_seen_whatever_its_last_heartbeat(ahead: int) -> None:
+    ended = subprocess.Popen([sys.executable, "-c", ""])
+    ended.wait()
+    lives = InstanceRow(1, "checkout", socket.gethostname(), os.getppid(), NOON)
+    gone = InstanceRow(2, "checkout", socket.gethostname(), ended.pid, NOON)
+    assert instances.mark_dead([lives, gone], NOON - ahead)
+    assert (lives.gone, gone.gone) == (False, True)
