@@ -1,4 +1,4 @@
-"""`fuseboard failures`: prints the latest failed attempts."""
+"""`fuseboard failures`: prints the latest failed attempts and slow probes."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from fuseboard_console.cli import exit_codes
 from fuseboard_console.cli.arguments import limit_or_all
 from fuseboard_console.cli.moments import add_time_filters, time_filters
 
-SUMMARY = "print the latest failed attempts, newest first"
-DESCRIPTION = """Print the latest failed attempts, newest first: which adapter, what went wrong, for which task, and
-what the engine did next."""
+SUMMARY = "print the latest failures, newest first"
+DESCRIPTION = """Print the latest failures, newest first: which adapter, what went wrong, for which task, and what the
+engine did next. Probes that succeeded too slowly to close a breaker are among them."""
 EXAMPLES = """  fuseboard failures checkout.db                      the latest fifty failures
   fuseboard failures checkout.db --adapter prefect    only those of prefect
   fuseboard failures checkout.db --since 2h           those of the last two hours
@@ -51,18 +51,10 @@ async def _failures(args: Namespace) -> int:
     from fuseboard_console.text.suggestions import unknown_adapter
     from fuseboard_console.views.adapters.engine_names import NO_ENGINES
     from fuseboard_console.views.events.text import entry_sentence, event_json
-    from fuseboard_engine.events import AttemptFailed
     from fuseboard_storage.recording.recording import Recording
 
     async with Recording.open(args.file) as recording:
-        found = await recording.events(
-            kinds=AttemptFailed,
-            adapter=args.adapter,
-            task=args.task,
-            **time_filters(args),
-            limit=args.limit or None,
-            newest_first=True,
-        )
+        found = await recording.failures(args.limit or None, args.adapter, task=args.task, **time_filters(args))
         if not found and args.adapter is not None:
             board = await recording.board()
             if not board.find(args.adapter):
@@ -72,7 +64,7 @@ async def _failures(args: Namespace) -> int:
     for entry in found:
         if args.json:
             print_out(event_json(entry))
-        elif isinstance(entry.event, AttemptFailed):
+        else:
             print_out(f"{stamp(entry.event.at)}  {entry_sentence(entry, engines)}")
     if not found and not args.json:
         filtered = any(value is not None for value in (args.task, args.since, args.until))

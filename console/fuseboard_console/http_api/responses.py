@@ -85,7 +85,7 @@ def history(board: Board, rows: list[AdapterRow], *, full: bool) -> dict[str, An
 
 
 def failure(event: AttemptFailed) -> dict[str, Any]:
-    """Return one failed attempt."""
+    """Return one failure: a failed attempt, or a probe that was too slow, which has nothing that follows."""
     attempt = event.attempt
     return {
         "at": event.at,
@@ -94,7 +94,7 @@ def failure(event: AttemptFailed) -> dict[str, Any]:
         "rule": attempt.rule,
         "error_type": attempt.error_type,
         "error": attempt.error,
-        "then": event.then,
+        "then": event.then if attempt.outcome != "success" else None,
     }
 
 

@@ -292,11 +292,8 @@ _PROBES = {
 @sentence(ProbeChanged, "breaker", DEBUG, "adapter probe=what successes needed")
 def _probe_changed(event: ProbeChanged, style: TextStyle) -> str:
     good = f" ({event.successes} of {event.needed} good)" if event.needed else ""
-    slow = (
-        f" but was too slow: {slow_probe_text(event.duration, event.limit)}"
-        if event.slow and event.what == "success"
-        else ""
-    )
+    too_slow = event.slow and event.what == "success"
+    slow = f" but was too slow: {slow_probe_text(event.duration, event.limit)}" if too_slow else ""
     return f"Probe of adapter {style.name(event.adapter)} {_PROBES[event.what]}{slow}{good}"
 
 
@@ -357,6 +354,8 @@ def failed_attempt_text(attempt: Attempt, style: TextStyle, *, short: bool = Fal
 @sentence(AttemptFailed, "router", WARNING, "task task_type then delay")
 def _attempt_failed(event: AttemptFailed, style: TextStyle) -> str:
     attempt, then = event.attempt, str(event.then)
+    if attempt.outcome == "success":  # a probe that was too slow, among failures
+        return f"{style.name(attempt.adapter)}  {style.text(attempt.error)}  (its task was answered)"
     if event.then == "retry":
         then = f"retry in {pause(event.delay)}" if event.delay else "retry at once"
     where = f"{_task_tag(event, style)}, attempt {attempt.number}, {latency(attempt.duration)}; {then}"

@@ -69,7 +69,7 @@ from fuseboard_storage.board.rows import (
     InstanceRow,
     Totals,
     add_failure,
-    add_slow_probe,
+    failure_of,
     joined_step,
 )
 
@@ -400,8 +400,9 @@ class Board:
         row.probes_in_flight = event.in_flight
         row.probe_successes = event.successes
         row.needed = event.needed
-        if event.slow and event.what == "success":  # a failed one is in the log as a failed attempt
-            add_slow_probe(self.failures, row, event)
+        if failure := failure_of(event):
+            row.last_error = failure.attempt.error
+            add_failure(self.failures, row, failure)
 
     @fold(GaugesSampled)
     def _gauges_sampled(self, entry: Entry, event: GaugesSampled) -> None:

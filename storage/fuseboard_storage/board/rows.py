@@ -351,14 +351,21 @@ def add_failure(failures: deque[FailureRow], row: AdapterRow, event: AttemptFail
     failures.appendleft(FailureRow(row.key, event))
 
 
-def add_slow_probe(failures: deque[FailureRow], row: AdapterRow, event: ProbeChanged) -> None:
-    """Add a probe that succeeded too slowly to the failures of a Board. It is also the adapter's last error."""
+def failure_of(event: Event) -> AttemptFailed | None:
+    """Return the failure that an event tells of: a failed attempt, or a probe that succeeded too slowly; else None.
+
+    A slow probe has the outcome `success`, because its task was answered, and says how long it took. A probe that
+    failed is in the log as a failed attempt.
+    """
+    if isinstance(event, AttemptFailed):
+        return event
+    if not isinstance(event, ProbeChanged) or not event.slow or event.what != "success":
+        return None
     attempt = Attempt(
         adapter=event.adapter, outcome="success", duration=event.duration, rule="slow_call_seconds",
         error=slow_probe_text(event.duration, event.limit),
     )  # fmt: skip
-    row.last_error = attempt.error
-    add_failure(failures, row, AttemptFailed(at=event.at, task="", task_type="", attempt=attempt))
+    return AttemptFailed(at=event.at, task="", task_type="", attempt=attempt)
 
 
 def joined_step(before: ScenarioStep | None, step: ScenarioStep) -> ScenarioStep:

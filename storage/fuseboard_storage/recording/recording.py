@@ -14,12 +14,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, get_args
 
 from fuseboard_engine.commands import VERBS
-from fuseboard_engine.events import State
+from fuseboard_engine.events import AttemptFailed, ProbeChanged, State
 from fuseboard_engine.runtime.clock import wall_clock
 from fuseboard_storage.backend.values import CommandStatus, Extent, Target
 from fuseboard_storage.board.board import Board, Entry, InstanceRow
 from fuseboard_storage.board.metrics import AdapterSecond
 from fuseboard_storage.board.presence import note_life
+from fuseboard_storage.board.rows import failure_of
 from fuseboard_storage.errors import RecordingError
 from fuseboard_storage.recording.change_detector import ChangeDetector
 from fuseboard_storage.recording.command_client import STARTS, check_not_replaced, ids_json, post_commands
@@ -306,14 +307,33 @@ class Recording(OpenFile):
                 after, before = (after, part[-1].seq) if newest_first else (part[-1].seq, before)
                 size = min(left, PAGE)
 
-    async def failures(self, limit: int, adapter: str | None = None) -> list[Entry]:
-        """Return the newest failed attempts, newest first; each entry's event is an `AttemptFailed`.
+    async def failures(
+        self,
+        limit: int | None,
+        adapter: str | None = None,
+        *,
+        task: str | None = None,
+        since: Moment | None = None,
+        until: Moment | None = None,
+    ) -> list[Entry]:
+        """Return the newest failures, newest first; each entry's event is an `AttemptFailed`.
+
+        Probes that succeeded but were too slow are failures too: with the outcome `success`, how long it took as the
+        error, and no task.
 
         Args:
-            limit: The maximum number of entries.
+            limit: The maximum number of entries; None: all that are recorded now.
             adapter: Only failures of this adapter.
+            task: Only failures of this task.
+            since: Only failures from this time on; this and `until` as for `events`.
+            until: Only failures before this time.
         """
-        return await self.events(kinds="attempt_failed", adapter=adapter, limit=limit, newest_first=True)
+        wanted: dict[str, Any] = {"adapter": adapter, "task": task, "since": since, "until": until}
+        found = await self.events(kinds=AttemptFailed, limit=limit, newest_first=True, **wanted)
+        oldest = found[-1].seq if found and len(found) == limit else 0
+        async with contextlib.aclosing(self.stream_events(kinds=ProbeChanged, after=oldest, **wanted)) as probes:
+            slow = [entry._replace(event=failure) async for entry in probes if (failure := failure_of(entry.event))]
+        return sorted([*found, *slow], key=lambda entry: entry.seq, reverse=True)[:limit]
 
     async def newest(self, limit: int, *, adapter: str | None = None, kinds: Sequence[str] = ()) -> list[Entry]:
         """Return the newest entries that match, in the order they happened. `events` has more filters.

@@ -16,7 +16,7 @@ from msgspec.structs import replace
 from fuseboard_console.cli import exit_codes
 from fuseboard_console.views.events.narrator import EventNarrator
 from fuseboard_console.views.events.text import event_json, event_line
-from fuseboard_engine.events import Event, HealthChecked, ScenarioStep
+from fuseboard_engine.events import Event, HealthChecked, ProbeChanged, ScenarioStep
 from fuseboard_storage.board.board import Entry
 from support.command_line import end_engine, fuseboard, start_engine, wait_for
 from support.console_story import added, at, attempt, failed, opened, route, started
@@ -98,6 +98,15 @@ def test_events_start_with_the_engine_and_describe_policies(ended: Path) -> None
     assert events[0]["at"] <= events[1]["at"]
     added = fuseboard("events", ended, "--kind", "adapter_added", "--adapter", "prefect").stdout
     assert "opens after 3 failures in a row; waits" in added and "{" not in added
+
+
+def test_failures_have_probes_that_were_too_slow(tmp_path: Path) -> None:
+    probe = ProbeChanged(at=at(2), adapter="agno", what="success", slow=True, duration=1.4, limit=0.5)
+    file = recorded(tmp_path / "a.db", [started(), added("agno"), probe, failed("prefect", 3)])
+    lines = fuseboard("failures", file).stdout.splitlines()
+    assert lines[1].endswith("agno  probe took 1.4 s, limit 0.5 s  (its task was answered)")
+    (found,) = fuseboard("failures", file, "--adapter", "agno", "--json").stdout.splitlines()
+    assert json.loads(found)["attempt"]["error"] == "probe took 1.4 s, limit 0.5 s"
 
 
 def test_a_tasks_id_is_printed_in_full() -> None:

@@ -19,7 +19,10 @@ import pytest
 
 from fuseboard_console.http_api.app import make_app
 from fuseboard_engine import BreakerPolicy, Engine, RetryPolicy
+from fuseboard_engine.events import ProbeChanged
 from fuseboard_storage import record
+from support.console_story import NOON
+from support.replays import recorded
 from support.waiting import PATIENCE, until_async
 
 TOKEN = "a-token-for-the-tests"
@@ -268,3 +271,11 @@ def test_a_file_that_is_not_a_recording_and_a_port_in_use_are_reported(tmp_path:
     assert process.returncode == 2
     assert errors.startswith(f"Port {number} cannot be used: Address already in use")
     assert "Choose another with --port" in errors and ".." not in errors
+
+
+async def test_failures_have_probes_that_were_too_slow(tmp_path: Path) -> None:
+    probe = ProbeChanged(at=NOON, adapter="agno", what="success", slow=True, duration=1.4, limit=0.5)
+    async with api(recorded(tmp_path / "shop.db", [probe])) as client:
+        (found,) = (await client.get("/failures", headers=WITH_TOKEN)).json()["failures"]
+        assert (found["adapter"], found["rule"], found["then"]) == ("agno", "slow_call_seconds", None)
+        assert found["error"] == "probe took 1.4 s, limit 0.5 s"
