@@ -15,7 +15,16 @@ from fuseboard_engine.command_handler import Handler, Report
 from fuseboard_engine.commands import Command
 from fuseboard_engine.documents.validation_errors import did_you_mean
 from fuseboard_engine.engine import Engine
-from fuseboard_engine.events import Event, RouteFinished, ScenarioPaced, ScenarioStep, State, StateChanged
+from fuseboard_engine.events import (
+    Event,
+    FaultEnded,
+    FaultInjected,
+    RouteFinished,
+    ScenarioPaced,
+    ScenarioStep,
+    State,
+    StateChanged,
+)
 from fuseboard_engine.faults.table import FAULTS
 from fuseboard_engine.routing.route import Task
 from fuseboard_engine.runtime.clock import wall_clock
@@ -215,8 +224,8 @@ class Player:
                 route.cancel()
             raise
         finally:
-            for adapter in self._adapters.values():
-                adapter.fault = None
+            for name in self._adapters:
+                self._clear_fault(name, "over")
             if self._routes:
                 await asyncio.wait(self._routes, timeout=60)
 
@@ -259,8 +268,43 @@ class Player:
                     requested_at=self._wall(),
                 )
             )
+        elif step.adapter is not None and step.fault:
+            before, self._adapters[step.adapter].fault = self._adapters[step.adapter].fault, step
+            self._emit_fault(step, before, ACTOR)
         elif step.adapter is not None:
-            self._adapters[step.adapter].fault = step if step.fault else None
+            self._clear_fault(step.adapter, "healed", ACTOR)
+
+    # ---------------------------------------------------------------- faults
+
+    def _emit_fault(self, step: StepPart, before: StepPart | None, actor: str, seconds: float = math.inf) -> None:
+        """Publish the fault of a step. It lasts until the next step that concerns the adapter, at most `seconds`."""
+        name, fault = step.adapter or "", step.fault or ""
+        if before is not None:
+            self.engine.emit(self._fault_ended(before, "replaced", actor))
+        position, parameter = self.position, FAULTS[fault].parameter
+        ends = (other.at for other in self._timeline if other.adapter == name and (other.fault or other.heal))
+        end = min(next((at for at in ends if at > position + 1e-6), math.inf), self.scenario.duration)
+        lasts = min(max(0.0, end - position), seconds)
+        self.engine.emit(
+            FaultInjected(
+                at=self._wall(),
+                adapter=name,
+                fault=fault,
+                until=self._wall() + round(lasts * 1e6),
+                value=None if parameter is None else getattr(step, parameter.name),
+                actor=actor,
+            )
+        )
+
+    def _clear_fault(self, name: str, reason: str, actor: str = "") -> None:
+        step, self._adapters[name].fault = self._adapters[name].fault, None
+        if step is not None:
+            self.engine.emit(self._fault_ended(step, reason, actor))
+
+    def _fault_ended(self, step: StepPart, reason: str, actor: str) -> FaultEnded:
+        return FaultEnded(
+            at=self._wall(), adapter=step.adapter or "", fault=step.fault or "", reason=reason, actor=actor
+        )
 
     # ---------------------------------------------------------------- captions and pace
 
@@ -321,19 +365,21 @@ class Player:
         number = 0.0 if parameter is None else parameter.default if value is None else parameter.check(value)
         arguments = {} if parameter is None else {parameter.name: number}
         step = StepPart.model_validate({"at": 0, "fault": name, "adapter": command.adapter, **arguments})
-        adapter.fault = step
+        before, adapter.fault = adapter.fault, step
+        later = self._loop.call_soon_threadsafe
+        later(self._emit_fault, step, before, command.actor, math.inf if seconds is None else seconds)
         does = f"{command.adapter} {fault.sentence(number)}"
         if seconds is not None:
             does += f", for {seconds:g} s"
-            self._loop.call_soon_threadsafe(self._loop.call_later, seconds, self._end_fault, step)
-        self._loop.call_soon_threadsafe(self._announce, does)
+            later(self._loop.call_later, seconds, self._end_fault, step, "over", "")
+        later(self._announce, does)
         return does
 
     def _heal(self, command: Command, _: Report) -> str:
         adapter = self._adapter_of(command)
         if adapter.fault is None:
             return f"{command.adapter} had no fault"
-        self._loop.call_soon_threadsafe(self._end_fault, adapter.fault)
+        self._loop.call_soon_threadsafe(self._end_fault, adapter.fault, "healed", command.actor)
         return f"{command.adapter} has no fault any more; its breaker decides when it is called again"
 
     def _adapter_of(self, command: Command) -> SimulatedAdapter:
@@ -342,11 +388,11 @@ class Player:
             raise ValueError(f"there is no adapter {command.adapter!r} in this scenario")
         return adapter
 
-    def _end_fault(self, step: StepPart) -> None:
+    def _end_fault(self, step: StepPart, reason: str, actor: str) -> None:
         """End a fault, unless another one has taken its place."""
         name = step.adapter or ""
         if self._adapters[name].fault is step:
-            self._adapters[name].fault = None
+            self._clear_fault(name, reason, actor)
             self._announce(f"{name} has recovered")
 
 

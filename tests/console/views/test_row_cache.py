@@ -13,7 +13,7 @@ from fuseboard_console.tui.themes import THEMES, palette_of
 from fuseboard_console.views.adapters.adapter_view import make_view, stats_of
 from fuseboard_console.views.adapters.columns import ColumnLayout, columns_of, place, row_line, slices_of
 from fuseboard_console.views.adapters.row_cache import RowLines
-from fuseboard_engine.events import Event, GaugesSampled, ProbeChanged
+from fuseboard_engine.events import Event, FaultEnded, FaultInjected, GaugesSampled, ProbeChanged
 from fuseboard_storage.board.board import AdapterKey, Board
 from support.console_story import NOON, SECOND, added, answered, at, changed, entries, failed, opened, started
 
@@ -38,6 +38,16 @@ events = st.one_of(
     st.builds(
         ProbeChanged, at=moments.map(at), adapter=st.sampled_from(NAMES), what=st.just("admitted"),
         in_flight=st.integers(0, 2), successes=st.integers(0, 3), needed=st.just(3),
+    ),
+    st.builds(
+        FaultInjected,
+        at=moments.map(at),
+        adapter=st.sampled_from(NAMES),
+        fault=st.just("refused"),
+        until=moments.map(at),
+    ),
+    st.builds(
+        FaultEnded, at=moments.map(at), adapter=st.sampled_from(NAMES), fault=st.just("refused"), reason=st.just("over")
     ),
     st.builds(
         GaugesSampled,

@@ -11,7 +11,16 @@ import pytest
 from fuseboard_engine.commands import Command
 from fuseboard_engine.documents.loader import parse
 from fuseboard_engine.engine import Engine
-from fuseboard_engine.events import AttemptFailed, CommandDone, Event, RouteFinished, ScenarioPaced, ScenarioStep
+from fuseboard_engine.events import (
+    AttemptFailed,
+    CommandDone,
+    Event,
+    FaultEnded,
+    FaultInjected,
+    RouteFinished,
+    ScenarioPaced,
+    ScenarioStep,
+)
 from fuseboard_engine.faults.table import FAULTS
 from fuseboard_engine.scenario.model import Scenario
 from fuseboard_engine.scenario.paced_time import PacedLoop
@@ -285,3 +294,45 @@ def test_a_fault_for_some_seconds_ends_by_itself_unless_another_took_its_place()
 def test_a_command_that_has_no_effect_says_why(verb: str, adapter: str, args: dict[str, object], why: str) -> None:
     (done,) = (event for event in played((5, verb, adapter, args)) if isinstance(event, CommandDone))
     assert why in done.detail
+
+
+def faults(events: list[Event]) -> list[tuple[float, str, float | str, str]]:
+    """Return when faults began and ended, which, for how many seconds or why, and by whom."""
+    begin, found = events[0].at, list[tuple[float, str, float | str, str]]()
+    for event in events:
+        if isinstance(event, FaultInjected):
+            found.append(((event.at - begin) / 1e6, event.fault, (event.until - event.at) / 1e6, event.actor))
+        elif isinstance(event, FaultEnded):
+            found.append(((event.at - begin) / 1e6, event.fault, event.reason, event.actor))
+    return [(round(at, 3), *rest) for at, *rest in found]  # type: ignore[misc]
+
+
+def test_faults_of_commands_are_recorded_with_their_ends() -> None:
+    events = played(
+        (5, "inject", "gpt", {"fault": "slow", "value": 3, "seconds": 10}),
+        (20, "inject", "gpt", {"fault": "error"}),
+        (25, "inject", "gpt", {"fault": "refused"}),
+        (30, "heal", "gpt", {}),
+        (35, "inject", "claude", {"fault": "hang", "seconds": 60}),
+    )
+    assert faults(events) == [
+        (5, "slow", 10, "ada"), (15, "slow", "over", ""),
+        (20, "error", 20, "ada"), (25, "error", "replaced", "ada"), (25, "refused", 15, "ada"),
+        (30, "refused", "healed", "ada"),
+        (35, "hang", 5, "ada"), (40, "hang", "over", ""),
+    ]  # fmt: skip
+    (slow,) = [event.value for event in events if isinstance(event, FaultInjected) and event.fault == "slow"]
+    assert slow == 3
+
+
+def test_faults_of_the_timeline_are_recorded_and_last_until_the_next_step_of_their_adapter() -> None:
+    events: list[Event] = []
+
+    async def main() -> None:
+        loop = asyncio.get_running_loop()
+        assert isinstance(loop, VirtualTimeLoop)
+        await Player(scenario(), wall=loop.wall, on_event=events.append).play()
+
+    with asyncio.Runner(loop_factory=VirtualTimeLoop) as runner:
+        runner.run(main())
+    assert faults(events) == [(10, "refused", 20, "scenario"), (30, "refused", "healed", "scenario")]

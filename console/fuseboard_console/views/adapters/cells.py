@@ -32,6 +32,7 @@ Cell = Callable[[AdapterView, int, int, Glyphs], Line]
 PEAK_CELLS = 6
 """Cells beside a sparkline that say what its highest bar stands for."""
 _RECENT = 60.0
+_LEAST_COUNTDOWN = 12  # cells of a countdown beside the name of a fault
 _LABEL = 30  # cells from which an engine is shown with its host and process
 
 
@@ -63,20 +64,10 @@ def state_cell(row: AdapterView, now: int, cells: int, glyphs: Glyphs) -> Line:
 def next_cell(row: AdapterView, now: int, cells: int, glyphs: Glyphs) -> Line:
     """The next event and its time: the countdown, the probe, or an operator's action. An injected fault goes first."""
     if row.fault:
-        left = whole_span(row.fault_left)
-        long, short = f"FAULT {row.fault}, {left} left", f"FAULT {left}"
-        return (Span(long if width(long) <= cells else short, "bad"),)
+        return _fault_line(row, cells, glyphs)
     condition = row.condition
     if condition == "open":
-        if not row.wait:
-            return (Span("until someone resets it", "muted"),)
-        times = f" {ordinal(row.openings):>4}" if row.openings > 1 else "     "
-        tail = f"{span(row.left):>7}"
-        room = cells - len(tail) - len(times)
-        if room < 5:
-            return (Span(tail.strip(), "bad"), Span(times.rstrip(), "muted"))
-        bar = countdown_bar(row.left, row.wait, min(room, 40), glyphs, "bad")
-        return (*bar, Span(tail, "strong"), Span(times, "muted"))
+        return _countdown(row, cells, glyphs) if row.wait else (Span("until someone resets it", "muted"),)
     if condition == "down":
         return (Span(f"passed over: {row.health}" if row.health else "passed over", "muted"),)
     if condition == "ready":
@@ -96,6 +87,29 @@ def next_cell(row: AdapterView, now: int, cells: int, glyphs: Glyphs) -> Line:
     if condition == "closed" and row.reason == "reset" and (now - row.since) / SECOND < _RECENT:
         return _actor_line("reset", row.actor, _age_text(row, now), cells, "info")
     return ()
+
+
+def _countdown(row: AdapterView, cells: int, glyphs: Glyphs) -> Line:
+    """Return the time until the next probe as a bar and a figure, and which opening in a row it is, if both fit."""
+    times = f" {ordinal(row.openings):>4}" if row.openings > 1 else "     "
+    tail = f"{span(row.left):>7}"
+    room = cells - len(tail) - len(times)
+    if room >= 5:
+        bar = countdown_bar(row.left, row.wait, min(room, 40), glyphs, "bad")
+        return (*bar, Span(tail, "strong"), Span(times, "muted"))
+    tail, times = tail.strip(), times.rstrip()
+    return (Span(tail, "bad"), Span(times if width(tail + times) <= cells else "", "muted"))
+
+
+def _fault_line(row: AdapterView, cells: int, glyphs: Glyphs) -> Line:
+    """Return the injected fault of an adapter: before the countdown of an open breaker, else with its own time."""
+    if row.condition == "open" and row.wait:
+        named = f"FAULT {row.fault} "
+        mark = named if width(named) + _LEAST_COUNTDOWN <= cells else "FAULT "
+        return (Span(mark, "bad"), *_countdown(row, cells - width(mark), glyphs))
+    left = whole_span(row.fault_left)
+    long, short = f"FAULT {row.fault}, {left} left", f"FAULT {left}"
+    return (Span(long if width(long) <= cells else short, "bad"),)
 
 
 def _age_text(row: AdapterView, now: int) -> str:

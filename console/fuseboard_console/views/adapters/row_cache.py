@@ -108,7 +108,7 @@ class RowLines:
             stats = stats_of(row, counted, self._slices)
         else:
             stats = kept.stats
-            timed = row.state == "open" and row.until is not None
+            timed = (row.state == "open" and row.until is not None) or bool(row.fault)
             if kept.says == says and (kept.now == now or not timed):
                 return kept.view
         engine = self._engines.get(key.instance, "")

@@ -105,6 +105,7 @@ def lane_line(
     name = fit_with_engine(safe_text(row.name, 60), engine, widths.name)
     lane = stretched([state_sign(state, lost, glyphs) for state, lost in states], widths.lane)
     began = down_since(row) if widths.since else None
+    faulty = condition not in ("silent", "ended") and row.fault_seconds(now) > 0
     return cut_line(
         (
             Span(f"{glyphs.of(condition)} ", style),
@@ -112,11 +113,21 @@ def lane_line(
             Span("  "),
             *lane,
             Span("  "),
-            Span(fit(condition_word(condition, instance), _STATE - 2), style),
+            *_state_spans(condition_word(condition, instance), style, faulty),
             Span(f"  since {clock(began)}" if began is not None else "", "muted"),
         ),
         cells,
     )
+
+
+def _state_spans(word: str, style: str, faulty: bool) -> Line:
+    """Return an adapter's state, with the mark of an injected fault beside it, or in its place if both do not fit."""
+    if not faulty:
+        return (Span(fit(word, _STATE - 2), style),)
+    mark = "FAULT"
+    if len(word) + 1 + len(mark) > _STATE - 2:
+        return (Span(fit(mark, _STATE - 2), "bad"),)
+    return (Span(f"{word} ", style), Span(fit(mark, _STATE - 3 - len(word)), "bad"))
 
 
 def axis_line(cut: Cut, now: int, widths: LaneWidths, glyphs: Glyphs) -> Line:

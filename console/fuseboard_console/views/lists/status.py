@@ -187,10 +187,10 @@ def _cells(view: AdapterView, now: int) -> tuple[str, ...]:
         word += f" {view.probe_successes}/{view.needed}"
     elif view.condition in ("silent", "ended"):
         word += f", was {APPEARANCES[view.was].word}"
-    coming = ""
+    coming, fault = "", ""
     if view.fault:
-        coming = f"FAULT {view.fault}, {whole_span(view.fault_left)} left"
-    elif view.condition == "open" and view.wait:
+        fault = f"FAULT {view.fault}, {whole_span(view.fault_left)} left"
+    if view.condition == "open" and view.wait:
         coming = f"in {span(view.left)}" + (f", {ordinal(view.openings)} time" if view.openings > 1 else "")
     elif view.condition == "ready":
         coming = "the next call probes"
@@ -212,7 +212,7 @@ def _cells(view: AdapterView, now: int) -> tuple[str, ...]:
         latency(recent.p50),
         latency(recent.p95),
         _down_since(view, now),
-        coming,
+        "; ".join(filter(None, (coming, fault))),
         error,
     )
     return tuple(dash.get(cell, cell) for cell in cells)
