@@ -281,7 +281,7 @@ class Templates:
         self.plain: dict[tuple[Any, ...], Template] = {}
         """The templates of plain events (see `event_batches`), by what such events share."""
         self.newest = 0
-        """The number of the newest event that was inserted."""
+        """The number of the newest event before the last insertion."""
 
     def forget(self) -> None:
         """Forget all templates, because rows of them may have been rolled back. They are found again when needed."""

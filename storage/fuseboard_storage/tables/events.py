@@ -65,8 +65,7 @@ def insert(
         while left:
             size = 1 << left.bit_length() - 1
             values = [(at, task, template.id, body) for at, task, template, body in rows[start : start + size]]
-            sql = _statement(size, instance)
-            templates.newest = connection.execute(sql, list(chain.from_iterable(values))).lastrowid or 0
+            connection.execute(_statement(size, instance), list(chain.from_iterable(values)))
             start, left = start + size, left - size
 
 
