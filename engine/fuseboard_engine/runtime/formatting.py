@@ -5,6 +5,8 @@ from __future__ import annotations
 import time
 
 SECOND = 1_000_000  # microseconds
+LONGEST = 1e11
+"""The seconds of the longest time in a text; a damaged recording may contain any number."""
 
 
 def stamp(at: int) -> str:
@@ -13,8 +15,8 @@ def stamp(at: int) -> str:
 
 
 def span(seconds: float) -> str:
-    """Return a length of time: `0.2 s`, `14 s`, `3 min`, `5 h`, `2 d`."""
-    seconds = max(0.0, seconds)
+    """Return a length of time: `0.2 s`, `14 s`, `3 min`, `5 h`, `2 d`; at most `LONGEST`."""
+    seconds = min(max(0.0, seconds), LONGEST)
     if seconds < 9.95:
         return f"{seconds:.1f} s"
     if seconds < 99.5:
@@ -31,7 +33,7 @@ def latency(seconds: float | None) -> str:
     if seconds is None:
         return "–"
     if seconds < 0.000_95:
-        return f"{seconds * 1e6:.0f} µs"
+        return f"{max(0.0, seconds) * 1e6:.0f} µs"
     if seconds < 0.009_95:
         return f"{seconds * 1e3:.1f} ms"
     if seconds < 0.999_5:

@@ -7,6 +7,7 @@ from collections.abc import Collection, Mapping, Sequence
 from typing import NamedTuple, cast, get_args
 
 from fuseboard_engine.events import State
+from fuseboard_storage.board.clock_move import within_int64
 from fuseboard_storage.board.metrics import AdapterSecond
 from fuseboard_storage.board.presence import SILENT_AFTER, known_until
 from fuseboard_storage.board.rows import AdapterKey, InstanceRow
@@ -54,6 +55,7 @@ class Lanes(NamedTuple):
 
 async def past_of(recording: Recording, key: AdapterKey, since: int, until: int) -> AdapterPast:
     """Return an adapter's past from `since` until `until`, in this run of its engine and in earlier ones."""
+    since, until = within_int64(since), within_int64(until)
     of_name = _runs_of(await recording.instances(), key, since)
     runs = [row.id for row in of_name]
     spans = await recording.spans(since, until, key.adapter, runs)
@@ -71,6 +73,7 @@ async def lanes_of(recording: Recording, keys: Collection[AdapterKey], since: in
         until: The end of the time, exclusive.
         each: The length of a slice, in microseconds.
     """
+    since, until = within_int64(since), within_int64(until)  # a damaged file may have events at the end of time
     rows = await recording.instances()
     pasts = {}
     for key in keys:

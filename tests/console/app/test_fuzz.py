@@ -48,9 +48,10 @@ KEYS = [
 SIZES = [(0, 0), (1, 1), (2, 30), (5, 3), (20, 5), (39, 13), (40, 14), (80, 24), (120, 40), (200, 50), (300, 80)]
 
 names = st.sampled_from(("gpt", "agno", "prefect", "eu-search", *HOSTILE))
-moments = st.integers(-5, 400).map(lambda second: NOON + second * SECOND) | st.sampled_from((0, 1, 2**53))
-numbers = st.integers(0, 9) | st.sampled_from((10_000, 2**40))
-seconds = st.floats(0, 90) | st.sampled_from((0.0, 1e-9, 1e9))
+ENDS = (2**63 - 1, -(2**63))
+moments = st.integers(-5, 400).map(lambda second: NOON + second * SECOND) | st.sampled_from((0, 1, 2**53, *ENDS))
+numbers = st.integers(0, 9) | st.sampled_from((10_000, 2**40, *ENDS))
+seconds = st.floats(0, 90) | st.sampled_from((0.0, 1e-9, 1e9, 1e308, -1e308))
 
 
 def of(hint: Any) -> st.SearchStrategy[Any]:

@@ -217,6 +217,16 @@ def test_hostile_texts_do_not_break_the_layout_of_a_routes_detail(text: str, gly
             assert line_width(line) <= max(cells, 70)
 
 
+@pytest.mark.parametrize("duration", [-1e308, -1.0, 0.0, 1e308])
+@pytest.mark.parametrize("wait", [-1e308, 0.0, 1e308])
+@pytest.mark.parametrize("strategy", ["", "first"])
+def test_any_number_of_a_damaged_file_can_be_drawn_as_a_route(duration: float, wait: float, strategy: str) -> None:
+    made = (attempt("a", "failure", 1e308, wait=wait), attempt("a", "success", duration, wait=wait))
+    event = route(1, *made, adapter="a", duration=duration, strategy=strategy)
+    for cells in (1, 30, 200):
+        assert all(line_width(line) <= max(cells, 70) for line in route_lines(event, cells, UNICODE))
+
+
 def test_a_route_that_retried_a_dead_letter_names_the_letter() -> None:
     event = route(1, attempt("a", "success"), adapter="a", letter=12)
     assert "retry of" in (said := "\n".join(text_of(line) for line in route_lines(event, 80, UNICODE)))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from fuseboard_console.text.formatting import clock, latency
 from fuseboard_console.text.glyphs import Glyphs
 from fuseboard_console.text.label_lines import labelled
@@ -11,6 +13,8 @@ from fuseboard_console.text.width import fit, fold, width
 from fuseboard_console.views.events.chains import attempt_mark
 from fuseboard_console.views.events.copy_text import FULL_TEXT
 from fuseboard_engine.events import Attempt, RouteFinished
+
+_LONGEST: Final = 1e9
 
 
 def outcome_of(route: RouteFinished) -> str:
@@ -34,7 +38,7 @@ def route_lines(route: RouteFinished, cells: int, glyphs: Glyphs, engine: str = 
         "dead": f"kept as dead letter {route.dead_letter}", "failed": "no answer",
     }[outcome_of(route)]  # fmt: skip
     style = {"ok": "ok", "failover": "ok", "degraded": "warn"}.get(outcome_of(route), "bad")
-    began = route.at - round(route.duration * 1_000_000)
+    began = route.at - round(_drawable(route.duration) * 1_000_000)
     lines: list[Line] = [
         (Span(word, style), Span(f"  in {latency(route.duration)}", "muted")),
         *labelled("task", f"{safe_text(route.task, FULL_TEXT)}  {safe_text(route.task_type, FULL_TEXT)}", cells),
@@ -69,15 +73,17 @@ def _timeline(route: RouteFinished, cells: int, glyphs: Glyphs) -> list[Line]:
     passed = 0.0
     for attempt in route.attempts:
         parallel = bool(route.strategy)  # the attempts of a fan-out start together
-        starts.append((attempt.wait if parallel else passed + attempt.wait, attempt))
-        passed += attempt.wait + attempt.duration
-    whole = max(route.duration, *(start + attempt.duration for start, attempt in starts), 1e-9) if starts else 1e-9
+        wait = _drawable(attempt.wait)
+        starts.append((wait if parallel else passed + wait, attempt))
+        passed += wait + _drawable(attempt.duration)
+    ends = [start + _drawable(attempt.duration) for start, attempt in starts]
+    whole = max(_drawable(route.duration), *ends, 1e-9) if starts else 1e-9
     axis = f"{fit('0', bar - width(latency(whole)))}{latency(whole)}"
     lines: list[Line] = [(Span(f"{fit('adapter', names)}   {axis}", "muted"),)]
     for start, attempt in starts:
         sign, style = attempt_mark(attempt, glyphs)
         before = min(bar - 1, int(start / whole * bar))
-        length = max(1, min(bar - before, round(attempt.duration / whole * bar)))
+        length = max(1, min(bar - before, round(_drawable(attempt.duration) / whole * bar)))
         called = attempt.outcome != "rejected"
         track = " " * before + (glyphs.bar_full * length if called else glyphs.gap)
         took = latency(attempt.duration) if called else "not called"
@@ -92,6 +98,11 @@ def _timeline(route: RouteFinished, cells: int, glyphs: Glyphs) -> list[Line]:
         )
         lines += _reasons(attempt, names, cells)
     return lines
+
+
+def _drawable(seconds: float) -> float:
+    """Return a length of time within what a bar can show; a damaged file may contain anything."""
+    return min(max(0.0, seconds), _LONGEST)
 
 
 def _reasons(attempt: Attempt, indent: int, cells: int) -> list[Line]:
