@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 import pytest
 
@@ -212,6 +213,52 @@ def test_the_events_of_a_trip_a_slow_probe_and_a_recovery_hold_every_field(clock
             generation=3, openings=1, threshold=1, needed=1,
         ),
     ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("operation", "after"),
+    [
+        (lambda breaker: breaker.force_open(actor="ann"), "forced_open"),
+        (lambda breaker: breaker.disable(actor="ann"), "disabled"),
+        (lambda breaker: breaker.metrics_only(actor="ann"), "metrics_only"),
+        (lambda breaker: breaker.open_for(5, actor="ann"), "open"),
+        (lambda breaker: breaker.half_open(actor="ann"), "half_open"),
+        (lambda breaker: breaker.reset(actor="ann"), "closed"),
+        (lambda breaker: breaker.restore("open", wait=5), "open"),
+    ],
+    ids=["force_open", "disable", "metrics_only", "open_for", "half_open", "reset", "restore"],
+)
+def test_an_operation_by_hand_has_reported_its_change_when_it_returns(
+    breaker: CircuitBreaker, events: list[Event], operation: Callable[[CircuitBreaker], None], after: str
+) -> None:
+    operation(breaker)
+    (event,) = events
+    assert isinstance(event, StateChanged)
+    assert (event.after, event.actor) == (after, "" if event.reason == "restored" else "ann")
+    events.clear()
+    held = after in ("forced_open", "disabled", "metrics_only")
+    breaker.enable(actor="ben")
+    assert [(event.after, event.actor) for event in events if isinstance(event, StateChanged)] == [
+        ("closed", "ben")
+    ] * held
+
+
+def test_an_early_half_open_and_a_new_policy_have_reported_their_change_when_they_return(
+    breaker: CircuitBreaker, events: list[Event]
+) -> None:
+    trip(breaker)
+    events.clear()
+    assert breaker.half_open_early("an adapter is needed")
+    (event,) = events
+    assert isinstance(event, StateChanged)
+    assert (event.after, event.detail) == ("half_open", "an adapter is needed")
+    breaker.update_policy(BreakerPolicy(success_threshold=2))
+    breaker.admit().success()
+    events.clear()
+    breaker.update_policy(BreakerPolicy(success_threshold=1))
+    (closed,) = events
+    assert isinstance(closed, StateChanged)
+    assert (closed.after, closed.reason) == ("closed", "probes_succeeded")
 
 
 def test_a_suppressed_opening_names_its_rule_and_the_group_that_forbids_it(clock: FakeClock) -> None:
