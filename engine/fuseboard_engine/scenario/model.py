@@ -25,6 +25,9 @@ else:
     FaultName = Literal[*FAULTS]
     """A name in `FAULTS`."""
 
+MOST_REPETITIONS = 10_000
+"""How often a step of the timeline happens at most."""
+
 PARAMETERS = {fault.parameter.name: kind for kind, fault in FAULTS.items() if fault.parameter is not None}
 """The fault that takes each parameter, by the parameter's name."""
 
@@ -49,6 +52,13 @@ class TrafficPart(_Part):
 
     type: str = Field(default="task", description="the tasks' type")
     per_second: float = Field(gt=0, le=100_000, allow_inf_nan=False, description="tasks a second, on average")
+    ramp_to: float | None = Field(
+        default=None, ge=0, le=100_000, allow_inf_nan=False, description="tasks a second at the end, reached evenly"
+    )
+    arrivals: Literal["even", "constant", "poisson"] = Field(
+        default="even", description="gaps between tasks: within 40 % of each other, all equal, or at random"
+    )
+    burst: int = Field(default=1, ge=1, le=10_000, description="tasks that arrive at once")
     start: Seconds = Field(default=0.0, description="seconds from the beginning")
     until: SomeSeconds | None = Field(default=None, description="seconds from the beginning; default: the end")
     deadline: SomeSeconds | None = Field(default=None, description="seconds each task may take")
@@ -81,6 +91,10 @@ class StepPart(_FaultParameters):
     heal: bool = Field(default=False, description="the fault ends")
     command: str | None = Field(default=None, description="an operator's command")
     adapter: str | None = Field(default=None, description="the adapter it applies to")
+    tag: str | None = Field(default=None, description="it applies to every adapter with this tag")
+    lasts: SomeSeconds | None = Field(default=None, alias="for", description="seconds that the fault lasts")
+    every: SomeSeconds | None = Field(default=None, description="seconds after which it happens again, and again")
+    until: Seconds | None = Field(default=None, description="when it happens for the last time; default: the end")
     seconds: Seconds | None = Field(default=None, description="for open_for: how long; default: its policy's wait")
 
     @field_validator("command")
@@ -94,10 +108,12 @@ class StepPart(_FaultParameters):
     def _check(self) -> Self:
         if sum((self.fault is not None, self.heal, self.command is not None)) > 1:
             raise ValueError("a step has only one of fault, heal and command; write a step for each")
-        if (self.fault or self.heal) and self.adapter is None:
-            raise ValueError("set the adapter of this step")
-        if self.command not in (None, "reset_all") and self.adapter is None:
-            raise ValueError(f"set the adapter to {self.command}")
+        if self.adapter is not None and self.tag is not None:
+            raise ValueError("a step has only one of adapter and tag")
+        if (self.fault or self.heal) and self.adapter is None and self.tag is None:
+            raise ValueError("set the adapter of this step, or a tag")
+        if self.command not in (None, "reset_all") and self.adapter is None and self.tag is None:
+            raise ValueError(f"set the adapter to {self.command}, or a tag")
         return self
 
 
@@ -165,6 +181,10 @@ def _contradictions(data: Mapping[str, Any]) -> Iterator[tuple[Location, str]]:
         if _both_numbers(at, end) and at > end:
             yield ("timeline", place, "at"), f"{at:g} s is after the end at {end:g} s"
         yield from _unused_fields(("timeline", place), _mapping(step))
+        yield from _repetition(("timeline", place), _mapping(step), end)
+        tag, tags = _mapping(step).get("tag"), _tags_of(adapters)
+        if adapters and isinstance(tag, str) and tag not in tags:
+            yield ("timeline", place, "tag"), f"no adapter here has the tag {tag!r}; {did_you_mean(tag, tags)}"
     for place, stream in enumerate(_sequence(data.get("traffic"))):
         yield from _empty_traffic(("traffic", place), _mapping(stream), end)
 
@@ -177,8 +197,31 @@ def _unused_fields(where: Location, step: Mapping[str, Any]) -> Iterator[tuple[L
             yield (*where, name), f"only fault: {kind} uses this; remove it"
     if step.get("seconds") is not None and command != "open_for":
         yield (*where, "seconds"), "only command: open_for uses this; remove it"
-    if step.get("adapter") is not None and command == "reset_all":
-        yield (*where, "adapter"), "reset_all applies to every adapter; remove this, or write command: reset"
+    for name in ("adapter", "tag"):
+        if step.get(name) is not None and command == "reset_all":
+            yield (*where, name), "reset_all applies to every adapter; remove this, or write command: reset"
+    if any(step.get(name) is not None for name in ("for", "lasts")) and fault is None:
+        yield (*where, "for"), "only a fault uses this; remove it"
+    if step.get("until") is not None and step.get("every") is None:
+        yield (*where, "until"), "only a step with `every` uses this; remove it, or write `for` for a fault"
+
+
+def _repetition(where: Location, step: Mapping[str, Any], end: Any) -> Iterator[tuple[Location, str]]:
+    """Find a step that is repeated too often, or not at all."""
+    at: Any = step.get("at")
+    every: Any = step.get("every")
+    until: Any = end if step.get("until") is None else step.get("until")
+    if not (_both_numbers(at, every) and _both_numbers(until, end)) or every <= 0:
+        return
+    if at + every > min(until, end):
+        yield (*where, "every"), f"it happens only once before {min(until, end):g} s; remove this"
+    elif (min(until, end) - at) / every > MOST_REPETITIONS:
+        yield (*where, "every"), f"it happens more than {MOST_REPETITIONS:,} times; write a longer time"
+
+
+def _tags_of(adapters: Mapping[str, Any]) -> list[str]:
+    tags = (tag for part in adapters.values() for tag in _sequence(_mapping(part).get("tags")))
+    return list(dict.fromkeys(tag for tag in tags if isinstance(tag, str)))
 
 
 def _empty_traffic(where: Location, stream: Mapping[str, Any], end: Any) -> Iterator[tuple[Location, str]]:

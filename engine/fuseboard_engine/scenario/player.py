@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import itertools
 import math
-from collections.abc import Callable, Mapping
+from bisect import bisect_right
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractAsyncContextManager, nullcontext
 from dataclasses import dataclass, field
 from random import Random
@@ -31,6 +32,7 @@ from fuseboard_engine.runtime.clock import wall_clock
 from fuseboard_engine.scenario.model import Scenario, StepPart, TrafficPart
 from fuseboard_engine.scenario.paced_time import PacedLoop
 from fuseboard_engine.scenario.simulated_adapter import SimulatedAdapter
+from fuseboard_engine.scenario.timeline import arrivals, timeline_of
 
 ACTOR = "scenario"
 MAX_IN_FLIGHT = 1000  # tasks; further traffic waits, as in a client's connection pool
@@ -178,7 +180,7 @@ class Player:
             self.engine.add_adapter(name, self._adapters[name], breaker=part.breaker, retry=part.retry, tags=part.tags)
         for task_type, order in scenario.preference.items():
             self.engine.set_preference(order, "" if task_type == "default" else task_type)
-        self._timeline = sorted(scenario.timeline, key=lambda step: step.at)
+        self._timeline = timeline_of(scenario)
         self._began = loop.time()
         self._ids = itertools.count(0x8F00)
         self._routes: set[asyncio.Task[object]] = set()
@@ -230,12 +232,7 @@ class Player:
                 await asyncio.wait(self._routes, timeout=60)
 
     async def _run_traffic(self, traffic: TrafficPart) -> None:
-        end = min(traffic.until or self.scenario.duration, self.scenario.duration)
-        due = traffic.start
-        while True:
-            due += self._rng.uniform(0.6, 1.4) / traffic.per_second
-            if due >= end:
-                return
+        for due in arrivals(traffic, self.scenario.duration, self._rng):
             await self._until(due)
             if len(self._routes) >= MAX_IN_FLIGHT:
                 await asyncio.wait(self._routes, return_when=asyncio.FIRST_COMPLETED)
@@ -245,8 +242,13 @@ class Player:
             route.add_done_callback(self._routes.discard)
 
     async def _run_timeline(self) -> None:
+        said: tuple[float, str] | None = None
         for step in self._timeline:
             await self._until(step.at)
+            text = step.say or _describe(step)
+            if (step.at, text) != said:  # that of a tag happens to several adapters
+                self._announce(text)
+                said = step.at, text
             self._perform(step)
         await self._until(self.scenario.duration)
 
@@ -255,7 +257,6 @@ class Player:
         await asyncio.sleep(max(0.0, position - self.position))
 
     def _perform(self, step: StepPart) -> None:
-        self._announce(step.say or _describe(step))
         if step.command is not None:
             arguments = {} if step.seconds is None else {"seconds": step.seconds}
             self.engine.execute_command(
@@ -282,8 +283,8 @@ class Player:
         if before is not None:
             self.engine.emit(self._fault_ended(before, "replaced", actor))
         position, parameter = self.position, FAULTS[fault].parameter
-        ends = (other.at for other in self._timeline if other.adapter == name and (other.fault or other.heal))
-        end = min(next((at for at in ends if at > position + 1e-6), math.inf), self.scenario.duration)
+        ends = (other.at for other in self._after(position) if other.adapter == name and (other.fault or other.heal))
+        end = min(next(ends, math.inf), self.scenario.duration)
         lasts = min(max(0.0, end - position), seconds)
         self.engine.emit(
             FaultInjected(
@@ -343,7 +344,12 @@ class Player:
 
     def _following(self, position: float) -> StepPart | None:
         """Return the step that comes next after a position; None after the last one."""
-        return next((step for step in self._timeline if step.at > position + 1e-6), None)
+        return next(self._after(position), None)
+
+    def _after(self, position: float) -> Iterator[StepPart]:
+        """Return the steps that come after a position."""
+        first = bisect_right(self._timeline, position + 1e-6, key=lambda step: step.at)
+        return (self._timeline[place] for place in range(first, len(self._timeline)))
 
     @staticmethod
     def _pace(loop: PacedLoop) -> float:

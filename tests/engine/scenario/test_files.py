@@ -75,7 +75,7 @@ def test_inconsistencies_are_reported_together_with_wrong_values() -> None:
         "mine.yaml:10: timeline.0.at: 20 s is after the end at 5 s",
         "mine.yaml:11: timeline.0.fault: there is no 'refsed' here; did you mean refused?",
         "mine.yaml:13: timeline.1.at: this field is required",
-        "mine.yaml:13: timeline.1: set the adapter of this step",
+        "mine.yaml:13: timeline.1: set the adapter of this step, or a tag",
         "mine.yaml:15: expect.end.gtp: there is no adapter 'gtp' here; did you mean gpt?",
     ]
 

@@ -1,0 +1,97 @@
+"""The steps of a scenario one by one, and the moments at which its tasks arrive."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from itertools import count, islice
+from random import Random
+from typing import Final
+
+from fuseboard_engine.scenario.model import Scenario, StepPart, TrafficPart
+
+_SAME: Final = 1e-9  # seconds that lie between two steps at least
+
+
+def timeline_of(scenario: Scenario) -> list[StepPart]:
+    """Return what happens in a scenario, in order.
+
+    A step that repeats is there once for each time, one for a tag once for each adapter that has it, and a fault that
+    lasts a while has its end as a step of its own, unless another step for its adapter comes before.
+    """
+    steps = [one for step in scenario.timeline for one in _single_steps(step, scenario)]
+    steps.sort(key=lambda step: step.at)
+    ends = [end for place in range(len(steps)) if (end := _end_of(steps, place, scenario.duration)) is not None]
+    return sorted([*steps, *ends], key=lambda step: step.at)
+
+
+def _single_steps(step: StepPart, scenario: Scenario) -> Iterator[StepPart]:
+    last = min(scenario.duration, math.inf if step.until is None else step.until)
+    names = (
+        [step.adapter] if step.tag is None else [n for n, part in scenario.adapters.items() if step.tag in part.tags]
+    )
+    for number in count():
+        at = step.at + number * (step.every or 0.0)
+        if number and at > last + _SAME:
+            return
+        for name in names:
+            yield step.model_copy(update={"at": at, "adapter": name, "tag": None})
+        if step.every is None:
+            return
+
+
+def _end_of(steps: list[StepPart], place: int, duration: float) -> StepPart | None:
+    """Return the step that ends the fault of the step at a place after the time that it lasts."""
+    step = steps[place]
+    if step.lasts is None or (at := step.at + step.lasts) > duration:
+        return None
+    for other in islice(steps, place + 1, None):
+        if other.at > at:
+            break
+        if other.adapter == step.adapter and (other.fault or other.heal):
+            return None
+    return StepPart(at=at, adapter=step.adapter, heal=True)
+
+
+def arrivals(traffic: TrafficPart, duration: float, rng: Random) -> Iterator[float]:
+    """Yield the seconds from a scenario's beginning at which tasks arrive; several at once in a burst.
+
+    With a ramp, the k-th arrival is where the integral of the rate is k: for a rate that goes from a to b within T
+    seconds, a*t + (b-a)*t^2/(2T).
+
+    Args:
+        traffic: The stream of tasks.
+        duration: The seconds that the scenario lasts.
+        rng: The source of chance.
+    """
+    end = duration if traffic.until is None else min(traffic.until, duration)
+    seconds, first = end - traffic.start, traffic.per_second / traffic.burst
+    last = first if traffic.ramp_to is None else traffic.ramp_to / traffic.burst
+    expected = 0.0  # bursts
+    while True:
+        expected += _gap(traffic, rng)
+        at = _time_of(expected, first, last, seconds)
+        if at >= seconds:
+            return
+        for _ in range(traffic.burst):
+            yield traffic.start + at
+
+
+def _gap(traffic: TrafficPart, rng: Random) -> float:
+    """Return the gap to the next burst, as a share of the average one."""
+    if traffic.arrivals == "poisson":
+        return rng.expovariate(1.0)
+    return 1.0 if traffic.arrivals == "constant" else rng.uniform(0.6, 1.4)
+
+
+def _time_of(expected: float, first: float, last: float, seconds: float) -> float:
+    """Return after how many seconds so many bursts are expected; inf if there will not be as many.
+
+    `first` and `last` are the bursts a second at the beginning and after `seconds`.
+    """
+    if first == last:
+        return expected / first
+    slope = (last - first) / seconds
+    root = first * first + 2 * slope * expected
+    # The stable form of (sqrt(root) - first) / slope: it loses no digits where the ramp is nearly flat.
+    return math.inf if root < 0 else 2 * expected / (first + math.sqrt(root))
