@@ -89,7 +89,8 @@ class FollowUps:
     """The follow-ups of a Board, newest first."""
 
     def __init__(self, rows: Iterable[FollowUp] = ()) -> None:
-        self.rows: deque[FollowUp] = deque(rows, KEPT_FOLLOW_UPS)
+        known = (row for row in rows if row.verb in EXPECTED)  # a damaged file may contain anything
+        self.rows: deque[FollowUp] = deque(known, KEPT_FOLLOW_UPS)
         self._open = {row.key: row for row in reversed(self.rows) if row.ended_at is None}
         self._opened: dict[AdapterKey, FollowUp] = {}  # ended because the breaker opened; the error comes next
 
@@ -106,7 +107,10 @@ class FollowUps:
             follow_up = FollowUp(
                 event.command, event.at, row.key.instance, row.name, event.verb, event.actor, event.at, Figures.of(row)
             )
-            self._end(self._open.get(row.key), row, event.at)
+            if (earlier := self._open.get(row.key)) is not None:
+                earlier.after, earlier.ended_by = expected, event.actor
+                earlier.reason = "reset" if expected == "closed" and event.verb != "enable" else "by_hand"
+                self._end(earlier, row, event.at)
             self.rows.appendleft(follow_up)
             self._open[row.key] = follow_up
             if row.state != expected and 0 <= event.at - row.since < SECOND:  # it has changed again already

@@ -95,6 +95,15 @@ def test_it_says_what_followed(events: list[Event], text: str, notice: str) -> N
     assert notice_text(many, engine_names(board)) == notice
 
 
+def test_a_second_command_of_the_same_kind_is_what_ended_the_first() -> None:
+    again = CommandDone(
+        at=at(7), command=2, verb="force_open", adapter="claude", actor="ben", ok=True, requested_at=at(7)
+    )
+    found = followed_of(board_of(*told("force_open", "forced_open"), REFUSED, again))
+    (first,) = found[1, at(5)]
+    assert follow_up_text(first) == "held open by ben after 2 s; 1 call refused until then"
+
+
 def test_five_calls_or_a_change_are_enough_to_know() -> None:
     for events, known in (([*RESET, *GOOD[:4]], False), ([*RESET, *GOOD], True), ([*RESET, opened("claude", 6)], True)):
         (many,) = followed_of(board_of(*events)).values()

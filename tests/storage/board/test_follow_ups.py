@@ -95,6 +95,22 @@ def test_a_second_reset_of_the_same_breaker_begins_again() -> None:
     assert newer.figures_now(board.adapters[newer.key]) == Figures(1, 0, 0)
 
 
+def test_a_command_that_changes_nothing_ends_the_one_before_it_for_its_operator() -> None:
+    held = [by_hand("forced_open", 5, actor="ana"), done("force_open", 5.1, actor="ana")]
+    board = board_of(started(), added("gpt"), *held, done("force_open", 7, command=2, actor="ben"))
+    newer, older = board.follow_ups.rows
+    assert (older.after, older.ended_by, older.reason, older.ended_at) == ("forced_open", "ben", "by_hand", at(7))
+    assert newer.ended_at is None
+
+
+def test_a_keyframe_with_a_verb_that_is_not_followed_is_read() -> None:
+    board = reset_at_5(answered("gpt", 6))
+    only(board).verb = "explode"
+    board = load(dump(board))
+    assert not board.follow_ups.rows
+    board_of(answered("gpt", 7), opened("gpt", 8), board=board)
+
+
 def test_the_change_of_a_command_may_be_recorded_after_its_outcome() -> None:
     board = board_of(
         started(), added("gpt"), opened("gpt", 1), done("reset", 5.001), reset(5), answered("gpt", 6)
