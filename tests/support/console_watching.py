@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any
 
 from textual.pilot import Pilot
 
@@ -24,6 +25,14 @@ class Watching:
     def __init__(self, app: ConsoleApp, pilot: Pilot[None]) -> None:
         self.app = app
         self.pilot = pilot
+        self._notices: list[str] = []  # those that `hears` has not found yet, also if they are gone
+        notify = app.notify
+
+        def noted(message: str, **options: Any) -> None:
+            self._notices.append(message)
+            notify(message, **options)
+
+        app.notify = noted  # type: ignore[method-assign]
 
     def screen(self) -> str:
         """Return the text of the screen."""
@@ -55,16 +64,22 @@ class Watching:
             raise AssertionError(f"{missing} not on\n{self.screen()}") from None
 
     async def hears(self, *texts: str, within: float = PATIENCE) -> None:
-        """Wait until one notice contains all of the texts. Reads the notices, as the screen wraps them."""
+        """Wait until a notice contains all of the texts, if none has since the last one that was waited for.
+
+        The notices themselves are read, as the screen wraps them and shows each for a while only.
+        """
 
         def said() -> bool:
-            notices = [notice.message for notice in self.app._notifications]
-            return any(all(text in notice for text in texts) for notice in notices)
+            for place, notice in enumerate(self._notices):
+                if all(text in notice for text in texts):
+                    del self._notices[: place + 1]
+                    return True
+            return False
 
         try:
             await until(said, self.pilot, within)
         except AssertionError:
-            raise AssertionError(f"{texts}: {[n.message for n in self.app._notifications]}\n{self.screen()}") from None
+            raise AssertionError(f"{texts}: {self._notices}\n{self.screen()}") from None
 
     async def sees_no(self, text: str) -> None:
         """Wait until the screen does not contain the text."""

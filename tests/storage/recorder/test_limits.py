@@ -145,6 +145,8 @@ async def test_events_lost_on_closing_are_counted_in_a_file_that_is_writable_aga
         with locked(path, "IMMEDIATE"):
             engine.emit(answered("lost"))
             await asyncio.to_thread(until, lambda: "cannot be written" in caplog.text)
+    assert recorder._thread is not None
+    await asyncio.to_thread(recorder._thread.join, PATIENCE)  # closing has not waited longer than its limit for it
     found = await entries(path)
     assert [event.count for event in found if isinstance(event, EventsDropped)] == [1]
     assert isinstance(found[-1], EngineStopped)
