@@ -71,6 +71,21 @@ def without_steering(actions: Sequence[Action]) -> tuple[Action, ...]:
     return tuple(action for action in actions if not action.steers)
 
 
+def while_steered(actions: Sequence[Action], *, steered: bool) -> tuple[Action, ...]:
+    """Return the actions that work while a scenario plays, or while none does."""
+    return steering_first(actions) if steered else without_steering(actions)
+
+
+def steering_first(actions: Sequence[Action]) -> tuple[Action, ...]:
+    """Return the actions while a scenario plays, whose actions take their keys from the others."""
+    taken = {key for action in actions if action.steers for key in action.keys}
+    found = []
+    for action in actions:
+        keys = action.keys if action.steers else tuple(key for key in action.keys if key not in taken)
+        found.append(action._replace(keys=keys, footer=action.footer and (bool(keys) or not action.keys)))
+    return tuple(found)
+
+
 def collapse_page_keys(actions: Sequence[Action]) -> tuple[Action, ...]:
     """Return the actions for the footer, with one entry for the keys of all pages before the help."""
     pages = [action for action in actions if action.run.startswith("page(")]

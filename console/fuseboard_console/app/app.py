@@ -16,7 +16,7 @@ from textual.screen import Screen
 
 from fuseboard_console.actions.catalogue import ACTIONS, actions_for
 from fuseboard_console.actions.keymap import with_keys
-from fuseboard_console.actions.model import Action, key_for, on_page, read_only_actions, without_steering
+from fuseboard_console.actions.model import Action, key_for, on_page, read_only_actions, while_steered
 from fuseboard_console.app.customisation import Customisation
 from fuseboard_console.app.frame import FrameRenderer
 from fuseboard_console.app.operator_actions import OperatorActions, Steering
@@ -189,8 +189,7 @@ class ConsoleApp(NoticeApp):
     def available_actions(self) -> tuple[Action, ...]:
         """The actions that work on the page in view: those that the footer, the help and the palette offer."""
         actions = on_page(self.actions, self.page.PAGE)
-        if self.sessions.controls is None:
-            actions = without_steering(actions)
+        actions = while_steered(actions, steered=self.sessions.controls is not None)
         return read_only_actions(actions) if self.dispatcher.read_only else actions
 
     @property
@@ -581,8 +580,7 @@ class ConsoleApp(NoticeApp):
         from fuseboard_console.app.palette_actions import commands_of
 
         actions = read_only_actions(self.actions) if self.dispatcher.read_only else self.actions
-        if self.sessions.controls is None:
-            actions = without_steering(actions)
+        actions = while_steered(actions, steered=self.sessions.controls is not None)
         return commands_of(self, actions, self.available_actions)
 
     def action_command_palette(self) -> None:

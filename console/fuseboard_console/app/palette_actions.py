@@ -31,6 +31,7 @@ class ActionHost(Protocol):
 
 def commands_of(console: ActionHost, actions: Sequence[Action], available: Sequence[Action]) -> Iterator[SystemCommand]:
     """Yield `actions` as commands; those that are not `available` here go to a page where they are."""
+    ids = {action.id for action in available}  # a scenario may have taken the key of one
     for action in actions:
         if (
             action.group == "Move"
@@ -39,7 +40,7 @@ def commands_of(console: ActionHost, actions: Sequence[Action], available: Seque
         ):
             continue
         label = action.label.capitalize()
-        if action in available:
+        if action.id in ids:
             yield SystemCommand(label, action.description, partial(console.run_one, action))
         else:
             page = next(page for page in action.pages if page in PAGE_BY_ID)

@@ -4,7 +4,12 @@ from __future__ import annotations
 
 import pytest
 
+from fuseboard_console.actions.catalogue import ACTIONS
+from fuseboard_console.actions.model import on_page, steering_first
+from fuseboard_console.text.glyphs import UNICODE
+from fuseboard_console.text.line import text_of
 from fuseboard_console.views.adapters.columns import COLUMNS
+from fuseboard_console.views.frame.help import help_lines
 from fuseboard_console.views.selection.filter import parse
 from fuseboard_console.views.selection.ordering import order_of
 from fuseboard_console.views.selection.sorting import Sort
@@ -63,3 +68,12 @@ def test_every_column_sorts_and_loses_no_adapter(column: str, reverse: bool) -> 
 
 def test_counts_are_of_all_adapters_whatever_the_filter_shows() -> None:
     assert sum(order_of(BOARD, at(STORY_ENDS), terms=parse("prefect")).counts.values()) == 12
+
+
+def test_while_a_scenario_plays_its_actions_take_their_keys_from_the_others() -> None:
+    by_id = {action.id: action for action in steering_first(on_page(ACTIONS, "overview"))}
+    assert (by_id["next_step"].keys, by_id["next_problem"].keys) == (("n",), ())
+    assert not by_id["next_problem"].footer
+    assert by_id["reset"].keys == ("r",)
+    shown = [text_of(line) for line in help_lines(tuple(by_id.values()), UNICODE, 100)]
+    assert [line.split()[0] for line in shown if line.startswith("  n  ")] == ["n"]

@@ -8,19 +8,20 @@ import pytest
 
 from fuseboard_console.text.glyphs import ASCII, UNICODE, Condition, Glyphs
 from fuseboard_console.text.line import line_width, text_of
-from fuseboard_console.views.lists import chains
+from fuseboard_console.views.lists import chain_adapters
 from fuseboard_console.views.lists.chains import (
     ChainView,
     chain_line,
     chain_sign,
     chain_views,
+    chains_out,
     chains_summary,
     name_cells,
     trend_of,
 )
 from fuseboard_console.views.lists.status import status_json, status_text
-from fuseboard_engine.events import Event, PreferenceSet, RouteFinished
-from fuseboard_storage.board.board import AdapterRow, Board, InstanceRow
+from fuseboard_engine.events import EngineStopped, Event, PreferenceSet, RouteFinished
+from fuseboard_storage.board.board import AdapterRow, Board, Entry, InstanceRow
 from fuseboard_storage.board.chain_rows import ChainSecond
 from support.console_story import added, at, changed, fold, started, stopped
 from support.hostile_texts import HOSTILE
@@ -141,6 +142,55 @@ def test_a_chain_whose_tasks_all_ended_in_one_second_has_no_since() -> None:
     assert "since" not in status_text(calm, "a.db", at(NOW), colour=False).split("CHAIN")[1]
 
 
+def test_the_limit_that_a_process_was_told_ends_with_the_process() -> None:
+    board = Board()
+    told: list[tuple[int, Event]] = [(1, started(0, "shop")), (2, started(0, "shop"))]
+    told += [(instance, added(adapter)) for instance in (1, 2) for adapter in ("a", "b")]
+    told += [(1, chain("a", "b", task_type="pay")), (1, opened("a", 60))]
+    told += [(2, opened("a", 61, reason="rate_limited")), (2, EngineStopped(at=at(65), reason="lost"))]
+    told += [(1, done(second, "b")) for second in range(66, 120)]
+    for seq, (instance, event) in enumerate(told, 1):
+        board.apply(Entry(seq, instance, event))
+    board.heartbeat(1, at(120))
+    assert "a ✖" in line(board)
+    assert "limited" not in line(board)
+
+
+def test_an_adapter_that_takes_no_call_is_not_the_one_that_answers_once_another_does() -> None:
+    board = board_of(
+        chain("a", "b", task_type="pay"),
+        [done(second + part / 10, "a") for second in range(118) for part in range(9)],
+        [opened("a", 118), done(119, "b")],
+    )
+    view = only(board)
+    assert (view.answerer, view.place, view.condition) == ("b", 2, "failover")
+    assert "a ✖" in line(board)
+
+
+def test_the_adapter_of_the_newest_answers_is_the_one_that_answers() -> None:
+    board = board_of(
+        chain("a", "b", task_type="pay"),
+        every_second(lambda second: done(second, "b" if second < 117 else "a")),
+    )
+    view = only(board)
+    assert (view.answerer, view.since, view.condition) == ("a", at(117), "answered")
+
+
+def test_a_chain_whose_adapters_all_refuse_is_out_at_once_also_while_one_is_probed() -> None:
+    outage = [chain("a", "b", task_type="pay"), opened("a", 118), opened("b", 118), done(118.5), done(118.7), done(119)]
+    before = every_second(lambda second: done(second, "a"), last=118)
+    assert only(board_of(before, outage[:-1])).condition == "failing"
+    board = board_of(before, outage)
+    assert "nobody answers since 14:01:58" in line(board)
+    assert (only(board).condition, only(board).answerer, chains_out(board, at(NOW))) == ("out", "", 1)
+    probed = board_of(before, outage, changed("a", "half_open", 119.5, before="open"))
+    assert (only(probed).condition, chains_out(probed, at(NOW))) == ("out", 1)
+    answered = board_of(before, outage, changed("a", "half_open", 119.5, before="open"), done(119.6, "a"))
+    assert (only(answered).condition, chains_out(answered, at(NOW))) == ("failing", 0)
+    closed = board_of(before, outage, changed("a", "closed", 119.5, before="open"))
+    assert (only(closed).condition, chains_out(closed, at(NOW))) == ("failing", 0)
+
+
 def test_the_most_severe_chain_is_first_and_the_title_counts() -> None:
     board = board_of(
         chain("a", "b"),
@@ -209,13 +259,13 @@ def test_signs_differ_without_colour() -> None:
 
 def test_each_adapter_is_looked_at_once_however_many_chains_have_it(monkeypatch: pytest.MonkeyPatch) -> None:
     looked: list[str] = []
-    condition_of = chains.condition_of
+    condition_of = chain_adapters.condition_of
 
     def counted(row: AdapterRow, instance: InstanceRow | None, now: int) -> Condition:
         looked.append(row.name)
         return condition_of(row, instance, now)
 
-    monkeypatch.setattr(chains, "condition_of", counted)
+    monkeypatch.setattr(chain_adapters, "condition_of", counted)
     adapters = tuple(f"a{number}" for number in range(40))
     board = board_of(
         chain(*adapters),

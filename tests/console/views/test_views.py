@@ -25,11 +25,12 @@ from fuseboard_console.views.frame.empty_state import empty_state_lines, unreada
 from fuseboard_console.views.frame.footer import footer_line
 from fuseboard_console.views.frame.header import Counting, HeaderTotals, Heading, header_line
 from fuseboard_console.views.frame.help import help_lines
+from fuseboard_console.views.lists.health import health_line
 from fuseboard_console.views.lists.status import status_text
 from fuseboard_console.views.selection.filter import parse
 from fuseboard_console.views.selection.layout import plan
 from fuseboard_console.views.selection.ordering import order_of
-from fuseboard_engine.events import Event, HealthChecked, ProbeChanged
+from fuseboard_engine.events import EngineStopped, Event, HealthChecked, ProbeChanged
 from fuseboard_storage.board.board import AdapterKey, Board
 from support.console_story import (
     STORY_ENDS,
@@ -156,6 +157,37 @@ def test_adapters_are_sorted_by_severity_then_by_name() -> None:
     names = [key.adapter for key in order_of(board, at(STORY_ENDS)).keys]
     assert names[:6] == ["eu-search", "prefect", "billing", "rerank", "agno", "llamaindex"]
     assert names[8:] == ["embed", "gpt", "us-search", "vision"]
+
+
+@pytest.mark.parametrize("cells", [62, 76, 78, 98, 118])
+def test_the_time_of_an_outage_stays_where_a_process_is_lost(cells: int) -> None:
+    for engine_cells in (0, 10) if cells >= 76 else (0,):
+        ids = [placed.column.id for placed in place(cells, 6, 2, True, engine_cells=engine_cells)]
+        assert "down" in ids
+
+
+@pytest.mark.parametrize(
+    ("event", "said"),
+    [
+        (opened("gpt", 1, wait=5), "next call"),
+        (changed("gpt", "half_open", 7, before="open"), "no call yet"),
+        (changed("gpt", "disabled", 7), "never refuses"),
+        (changed("gpt", "metrics_only", 7), "never opens"),
+        (changed("gpt", "open", 7), "until a reset"),
+    ],
+)
+def test_what_comes_next_is_not_cut_in_a_narrow_column(event: Event, said: str) -> None:
+    board = fold([started(), added("gpt"), event], alive=10)
+    ((key, row),) = board.adapters.items()
+    view = make_view(row, board.instances[key.instance], at(10), stats_of(row, at(10), 0))
+    assert text_of(next_cell(view, at(10), 14, UNICODE)) == said
+
+
+def test_the_breaker_of_a_killed_process_has_the_same_word_on_the_page_of_health() -> None:
+    board = fold([started(), added("gpt"), EngineStopped(at=at(5), reason="lost")])
+    ((key, row),) = board.adapters.items()
+    shown = text_of(health_line(row, board.instances[key.instance], at(10), 78, 10, UNICODE))
+    assert "? KILLED" in shown
 
 
 @pytest.mark.parametrize("cells", [1, 10, 20, 40, 60, 78, 90, 118, 160, 198, 400])

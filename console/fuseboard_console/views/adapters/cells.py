@@ -67,21 +67,24 @@ def next_cell(row: AdapterView, now: int, cells: int, glyphs: Glyphs) -> Line:
         return _fault_line(row, cells, glyphs)
     condition = row.condition
     if condition == "open":
-        return _countdown(row, cells, glyphs) if row.wait else (Span("until someone resets it", "muted"),)
+        if not row.wait:
+            return (Span(_longest(("until someone resets it", "until a reset"), cells), "muted"),)
+        return _countdown(row, cells, glyphs)
     if condition == "down":
         return (Span(f"passed over: {row.health}" if row.health else "passed over", "muted"),)
     if condition == "ready":
-        return (Span("the next call probes", "ready"),)
+        return (Span(_longest(("the next call probes", "next call probes", "next call"), cells), "ready"),)
     if condition == "probing":
         if row.probes_in_flight:
-            return (Span(f"{plural(row.probes_in_flight, 'probe')} in flight", "warn"),)
-        return (Span("waits for a call", "muted"),)
+            probes = plural(row.probes_in_flight, "probe")
+            return (Span(_longest((f"{probes} in flight", probes), cells), "warn"),)
+        return (Span(_longest(("waits for a call", "no call yet"), cells), "muted"),)
     if condition == "held":
         return _actor_line("", row.actor or "hand", _age_text(row, now), cells, "muted")
     if condition == "disabled":
-        return (Span("lets every call through", "muted"),)
+        return (Span(_longest(("lets every call through", "never refuses"), cells), "muted"),)
     if condition == "watch":
-        return (Span("counts, never opens", "muted"),)
+        return (Span(_longest(("counts, never opens", "never opens"), cells), "muted"),)
     if row.lost_at is not None:
         return (Span(f"as of {clock(row.lost_at)}", "muted"),)
     if condition == "closed" and row.reason == "reset" and (now - row.since) / SECOND < _RECENT:
@@ -110,6 +113,11 @@ def _fault_line(row: AdapterView, cells: int, glyphs: Glyphs) -> Line:
     left = whole_span(row.fault_left)
     long, short = f"FAULT {row.fault}, {left} left", f"FAULT {left}"
     return (Span(long if width(long) <= cells else short, "bad"),)
+
+
+def _longest(texts: tuple[str, ...], cells: int) -> str:
+    """Return the first of these texts, from long to short, that fits the cells, or the last."""
+    return next((text for text in texts if width(text) <= cells), texts[-1])
 
 
 def _age_text(row: AdapterView, now: int) -> str:

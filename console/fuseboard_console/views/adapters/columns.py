@@ -165,6 +165,8 @@ def place(
 
     ranks = {column.id: rank for rank, column in enumerate(chosen, 1)} or {column.id: column.rank for column in columns}
     ranks["name"] = -1
+    if lost and not chosen:  # since when says more than the figures of an engine that is gone
+        ranks["down"], ranks["ok"] = ranks["ok"], ranks["down"]
     if engine_cells:
         ranks["engine"] = 0
     while need() > cells and len(columns) > 2:

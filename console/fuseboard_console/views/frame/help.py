@@ -27,11 +27,12 @@ _LEAST = 16  # cells below which a description is cut rather than folded
 
 
 def help_lines(actions: Sequence[Action], glyphs: Glyphs, cells: int) -> list[Line]:
-    """Return the help for the available actions, folded into `cells`."""
+    """Return the help for the available actions that have a key, folded into `cells`."""
     lines: list[Line] = []
     groups: dict[str, list[Action]] = {}
     for action in actions:
-        groups.setdefault(action.group, []).append(action)
+        if action.keys:
+            groups.setdefault(action.group, []).append(action)
     for group, members in groups.items():
         lines += [(Span(group, "strong"),)]
         for action in members:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from functools import cached_property
 from typing import Final, Literal, NamedTuple
 
 from fuseboard_console.text.formatting import SECOND, clock, ordinal, percent, rate, whole_span
@@ -11,10 +10,10 @@ from fuseboard_console.text.glyphs import APPEARANCES, Glyphs
 from fuseboard_console.text.line import Line, Span, cut_line, fit_line, line_width
 from fuseboard_console.text.safe_text import safe_text
 from fuseboard_console.text.width import fit, width
-from fuseboard_console.views.adapters.adapter_view import RATE_SECONDS, SHARE_SECONDS, breaker_condition, condition_of
-from fuseboard_storage.board.board import AdapterKey, AdapterRow, Board
+from fuseboard_console.views.adapters.adapter_view import RATE_SECONDS, SHARE_SECONDS
+from fuseboard_console.views.lists.chain_adapters import ChainAdapters, EngineAdapters, Unavailable
+from fuseboard_storage.board.board import Board
 from fuseboard_storage.board.chain_rows import ChainRow, ChainSecond
-from fuseboard_storage.board.presence import last_sign, presence
 
 SLICES: Final = 12
 """Slices of ten seconds in the trend of a chain."""
@@ -28,16 +27,9 @@ _CONDITIONS: Final[tuple[Condition, ...]] = ("out", "degraded", "failing", "fail
 _STYLES: Final[dict[Condition, str]] = {
     "out": "bad", "degraded": "warn", "failing": "warn", "failover": "ready", "answered": "ok-dim", "idle": "muted",
 }  # fmt: skip
-_TAKES_NO_CALL: Final = ("open", "held", "down", "silent", "ended")
-_OUT: Final = 3  # tasks without an answer, and none with one, from which a chain is out
+_OUT: Final = 3  # newest tasks without an answer from which a chain is out
+_STILL: Final = 3  # newest seconds with answers, in which an adapter that still answers gave one
 _WIDE: Final = 100  # cells from which there is room for the adapters that take no call
-
-
-class Unavailable(NamedTuple):
-    """An adapter of a chain that takes no call, with the reason."""
-
-    adapter: str
-    why: str
 
 
 class ChainView(NamedTuple):
@@ -71,14 +63,14 @@ def chain_views(board: Board, now: int) -> list[ChainView]:
     """Return the chains of a Board, the most severe first, then by name."""
     several = len({engine for engine, _ in board.chain_rows}) > 1
     orders = _orders(board)
-    adapters = {engine: _Adapters(board, engine, now) for engine, _ in board.chain_rows}
-    chains: dict[tuple[str, int], _Chain] = {}  # many task types may share one order
+    adapters = {engine: EngineAdapters(board, engine, now) for engine, _ in board.chain_rows}
+    chains: dict[tuple[str, int], ChainAdapters] = {}  # many task types may share one order
     found = []
     for row in board.chain_rows.values():
         order = orders.get((row.engine, row.task_type)) or orders.get((row.engine, "")) or ()
         chain = chains.get((row.engine, id(order)))
         if chain is None:
-            chain = chains[row.engine, id(order)] = _Chain(order, adapters[row.engine])
+            chain = chains[row.engine, id(order)] = ChainAdapters(order, adapters[row.engine])
         found.append(_view(row, chain, adapters[row.engine].now, several))
     return sorted(found, key=lambda view: (_CONDITIONS.index(view.condition), view.name.casefold(), view.key))
 
@@ -86,23 +78,22 @@ def chain_views(board: Board, now: int) -> list[ChainView]:
 def chains_out(board: Board, now: int) -> int:
     """Return how many chains answer no task, without making their views."""
     orders: dict[tuple[str, str], tuple[str, ...]] | None = None
-    adapters: dict[str, _Adapters] = {}
-    chains: dict[tuple[str, int], _Chain] = {}
+    adapters: dict[str, EngineAdapters] = {}
+    chains: dict[tuple[str, int], ChainAdapters] = {}
     out = 0
     for row in board.chain_rows.values():
         engine = adapters.get(row.engine)
         if engine is None:
-            engine = adapters[row.engine] = _Adapters(board, row.engine, now)
+            engine = adapters[row.engine] = EngineAdapters(board, row.engine, now)
         seconds = _lately(row, engine.now)
-        if any(second.by for second in seconds):
+        if row.unanswered_since is None and any(second.by for second in seconds):
             continue
         orders = _orders(board) if orders is None else orders
         order = orders.get((row.engine, row.task_type)) or orders.get((row.engine, "")) or ()
         chain = chains.get((row.engine, id(order)))
         if chain is None:
-            chain = chains[row.engine, id(order)] = _Chain(order, engine)
-        routed, degraded = sum(second.routed for second in seconds), sum(second.degraded for second in seconds)
-        out += _condition(routed, 0, degraded, _share(0, routed), None, chain) == "out"
+            chain = chains[row.engine, id(order)] = ChainAdapters(order, engine)
+        out += _condition(_counts(row, seconds, chain), None, chain) == "out"
     return out
 
 
@@ -115,30 +106,27 @@ def _orders(board: Board) -> dict[tuple[str, str], tuple[str, ...]]:
     return found
 
 
-def _view(row: ChainRow, chain: _Chain, now: int, several: bool) -> ChainView:
+def _view(row: ChainRow, chain: ChainAdapters, now: int, several: bool) -> ChainView:
     seconds = _lately(row, now)
-    routed = sum(second.routed for second in seconds)
-    answered = sum(second.answered for second in seconds)
-    degraded = sum(second.degraded for second in seconds)
-    share = _share(answered, routed)
-    answerer = _answerer(row, seconds)
+    counts = _counts(row, seconds, chain)
+    answerer = _answerer(row, seconds, chain)
     place = chain.place_of(answerer)
-    condition = _condition(routed, answered, degraded, share, place, chain)
-    unanswered = condition != "idle" and not answered
+    condition = _condition(counts, place, chain)
+    unanswered = condition == "out" or (condition != "idle" and not counts.answered)
     before = chain.length if unanswered or place is None else place - 1
     name = row.task_type or "every task"
     return ChainView(
         key=(row.engine, row.task_type),
         name=safe_text(f"{name} ({row.engine})" if several else name, 80),
         condition=condition,
-        share=share,
+        share=counts.share,
         answerer="" if unanswered else safe_text(answerer, 60),
         place=place,
         of=chain.length,
         since=_since(row, answerer, unanswered=unanswered),
         unavailable=chain.unavailable(before),
         letters=sum(second.letters for second in seconds) / RATE_SECONDS if seconds else 0.0,
-        degraded=_share(degraded, routed) or 0.0,
+        degraded=_share(counts.degraded, counts.routed) or 0.0,
         now=now,
     )
 
@@ -161,102 +149,62 @@ def _lately(row: ChainRow, now: int) -> list[ChainSecond]:
     return list(row.between(end - RATE_SECONDS * SECOND, end)) or list(row.between(end - SHARE_SECONDS * SECOND, end))
 
 
-def _answerer(row: ChainRow, seconds: Iterable[ChainSecond]) -> str:
+class _Counts(NamedTuple):
+    """How the tasks of a chain ended lately."""
+
+    routed: int
+    answered: int
+    degraded: int
+    share: float | None
+    """The share that an adapter answered; None: none ended."""
+    none_works: bool
+    """Whether every adapter refuses calls or is only probed, and the newest tasks had no answer."""
+
+
+def _counts(row: ChainRow, seconds: Sequence[ChainSecond], chain: ChainAdapters) -> _Counts:
+    routed = sum(second.routed for second in seconds)
+    answered = sum(second.answered for second in seconds)
+    degraded = sum(second.degraded for second in seconds)
+    since = row.unanswered_since
+    left = 0 if since is None else sum(second.unanswered for second in seconds if second.at >= since - since % SECOND)
+    none_works = left >= _OUT and chain.none_works()
+    return _Counts(routed, answered, degraded, _share(answered, routed), none_works)
+
+
+def _answerer(row: ChainRow, seconds: Iterable[ChainSecond], chain: ChainAdapters) -> str:
+    """Return the adapter that gave most answers, of those that still answer and take calls if any does."""
     counts: dict[str, int] = {}
+    newest: set[str] = set()
+    left = _STILL
     for second in seconds:
+        if second.by and left:
+            left -= 1
+            newest.update(second.by)
         for adapter, tasks in second.by.items():
             counts[adapter] = counts.get(adapter, 0) + tasks
+    if len(counts) > 1:
+        counts = {adapter: tasks for adapter, tasks in counts.items() if adapter in newest}
+        counts = {adapter: tasks for adapter, tasks in counts.items() if not chain.refuses(adapter)} or counts
     if not counts:
         return ""
     most = max(counts.values())
     return row.answerer if counts.get(row.answerer) == most else next(name for name, n in counts.items() if n == most)
 
 
-def _condition(
-    routed: int, answered: int, degraded: int, share: float | None, place: int | None, chain: _Chain
-) -> Condition:
-    if share is None:
+def _condition(counts: _Counts, place: int | None, chain: ChainAdapters) -> Condition:
+    if counts.share is None:
         return "out" if chain.none_can() else "idle"
-    if degraded == routed:
+    if counts.degraded == counts.routed:
         return "degraded"
-    if not answered:
-        return "out" if routed >= _OUT or chain.none_can() else "failing"
-    if degraded:
+    if not counts.answered:
+        return "out" if counts.routed >= _OUT or chain.none_can() else "failing"
+    if counts.degraded:
         return "degraded"
-    if share < 0.99:
+    if counts.none_works:
+        return "out"
+    if counts.share < 0.99:
         return "failing"
     return "failover" if place is not None and place > 1 else "answered"
-
-
-class _Adapters:
-    """The adapters of an engine at one moment. Each is looked at once at the most."""
-
-    def __init__(self, board: Board, engine: str, now: int) -> None:
-        self._board = board
-        self._instances = [instance for instance in board.instances.values() if instance.name == engine]
-        self._live = any(presence(instance, now) == "live" for instance in self._instances)
-        self.now = now
-        if self._instances and not self._live:  # the second in which it ended is complete
-            self.now = min(now, max(map(last_sign, self._instances)) + SECOND)
-        self._known: dict[str, str] = {}
-
-    def unavailable(self, adapter: str) -> str:
-        """Return why no process of the engine calls an adapter; empty if one does."""
-        known = self._known.get(adapter)
-        if known is None:
-            known = self._known[adapter] = self._why(adapter)
-        return known
-
-    def _why(self, adapter: str) -> str:
-        reasons = []
-        for instance in self._instances:
-            row = self._board.adapters.get(AdapterKey(instance.id, adapter))
-            if row is not None:
-                condition = condition_of(row, instance, self.now) if self._live else breaker_condition(row, self.now)
-                if condition not in _TAKES_NO_CALL:
-                    return ""
-                reasons.append(_reason(row, APPEARANCES[condition].word))
-        return min(reasons, default="")
-
-
-class _Chain:
-    """The order of the adapters of one or more chains. Only as many are looked at as the views need."""
-
-    def __init__(self, order: tuple[str, ...], adapters: _Adapters) -> None:
-        self.length = len(order)
-        self._order = order
-        self._adapters = adapters
-        self._found: dict[int, tuple[Unavailable, ...]] = {}
-
-    @cached_property
-    def _places(self) -> dict[str, int]:
-        return {adapter: place for place, adapter in reversed(list(enumerate(self._order, start=1)))}
-
-    def place_of(self, adapter: str) -> int | None:
-        """Return the position of an adapter, from 1; None if it is not in the chain."""
-        return self._places.get(adapter)
-
-    def none_can(self) -> bool:
-        """Return whether there are adapters, and none takes calls."""
-        return self._none_can
-
-    @cached_property
-    def _none_can(self) -> bool:
-        return bool(self._order) and all(map(self._adapters.unavailable, self._order))
-
-    def unavailable(self, most: int) -> tuple[Unavailable, ...]:
-        """Return which of the first adapters take no call."""
-        found = self._found.get(most)
-        if found is None:
-            whys = [(adapter, self._adapters.unavailable(adapter)) for adapter in self._order[:most]]
-            found = self._found[most] = tuple(Unavailable(safe_text(adapter, 60), why) for adapter, why in whys if why)
-        return found
-
-
-def _reason(row: AdapterRow, word: str) -> str:
-    if row.state == "open" and row.reason == "rate_limited":
-        return f"limited until {clock(row.until)}" if row.until is not None else "limited"
-    return word.lower()
 
 
 def trend_of(row: ChainRow, now: int) -> tuple[float | None, ...]:

@@ -9,7 +9,7 @@ from fuseboard_console.text.glyphs import APPEARANCES, Glyphs
 from fuseboard_console.text.line import Line, Span, cut_line, fit_line
 from fuseboard_console.text.safe_text import safe_text
 from fuseboard_console.text.width import fit, width
-from fuseboard_console.views.adapters.adapter_view import condition_of
+from fuseboard_console.views.adapters.adapter_view import condition_of, condition_word
 from fuseboard_console.views.adapters.engine_names import NO_ENGINES, EngineNames, fit_with_engine
 from fuseboard_storage.board.board import AdapterKey, AdapterRow, Board, InstanceRow
 
@@ -69,7 +69,7 @@ def health_line(
     since = whole_span((now - row.health_at) / SECOND) if row.health_at is not None else ""
     condition = condition_of(row, instance, now)
     look = APPEARANCES[condition]
-    breaker = f"{glyphs.of(condition)} {look.word}"
+    breaker = f"{glyphs.of(condition)} {condition_word(condition, instance)}"
     return cut_line(
         (
             Span(f"{sign} ", style),
