@@ -10,6 +10,8 @@ import pytest
 from textual import _wait
 
 from fuseboard_console.app.first_start import SHOWN
+from fuseboard_console.operator import dispatcher
+from support.waiting import PATIENCE
 
 
 @pytest.fixture(autouse=True)
@@ -36,6 +38,12 @@ def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     """The pilot waits after each key until the process has been idle for a while; here for a shorter one."""
     monkeypatch.setattr(_wait, "SLEEP_GRANULARITY", 0.003)
     monkeypatch.setattr(_wait, "SLEEP_IDLE", 0.0015)
+
+
+@pytest.fixture(autouse=True)
+def _patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The engine of another process has a minute to take a command: a busy machine may keep it from running."""
+    monkeypatch.setattr(dispatcher, "COMMAND_TIMEOUT", PATIENCE)
 
 
 @pytest.fixture(autouse=True)

@@ -109,7 +109,7 @@ def test_after_a_server_dies_others_take_over_until_an_operator_resets_it(world:
     assert world.status()["acme-pay"]["last_error"]
 
     world.serve(0)
-    reset = fuseboard("reset", str(world.recording), "acme-pay")
+    reset = fuseboard("reset", str(world.recording), "acme-pay", "--wait", "60")
     assert reset.returncode == 0, reset.stderr
     assert "acme-pay" in reset.stdout
     paid = world.status()["acme-pay"]["successes"]
@@ -132,7 +132,7 @@ def test_a_killed_application_is_shown_as_killed_in_its_recording(world: World) 
     until(lambda: world.status()["acme-pay"]["successes"] > 0, "payments")
     world.app.kill()
     world.app.wait()
-    result = fuseboard("reset", str(world.recording), "acme-pay")
+    result = fuseboard("reset", str(world.recording), "acme-pay", "--wait", "1")
     assert result.returncode == 1
     # `can take` once the end of the process was noticed, `took` before.
     assert re.search("No engine (took|can take) this command", result.stdout + result.stderr)

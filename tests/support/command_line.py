@@ -14,8 +14,11 @@ ENGINE = PROGRAMS / "checkout_engine.py"
 
 
 def fuseboard(*arguments: str | Path, **options: object) -> subprocess.CompletedProcess[str]:
-    """Run a command to its end."""
-    command = [sys.executable, "-m", "fuseboard_console", *map(str, arguments)]
+    """Run a command to its end. An engine has a minute to accept what is asked of it: a busy machine may take long."""
+    words = [str(argument) for argument in arguments]
+    if words[:1] in (["reset"], ["inject"], ["heal"]) and "--wait" not in words:
+        words += ["--wait", f"{PATIENCE:g}"]
+    command = [sys.executable, "-m", "fuseboard_console", *words]
     return subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE, check=False, **options)  # type: ignore[call-overload, no-any-return]
 
 

@@ -28,7 +28,8 @@ from support.waiting import PATIENCE, until
 
 
 def dlq(file: Path, *arguments: str | int) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "fuseboard_console", "dlq", str(file), *map(str, arguments)]
+    patient = ("--wait", f"{PATIENCE:g}") if arguments[:1] == ("retry",) and "--wait" not in arguments else ()
+    command = [sys.executable, "-m", "fuseboard_console", "dlq", str(file), *map(str, arguments), *patient]
     return subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE, check=False)
 
 
