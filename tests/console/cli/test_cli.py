@@ -47,7 +47,7 @@ def test_fuseboard_without_arguments_prints_an_overview() -> None:
         assert text in shown.stdout
 
 
-@pytest.mark.parametrize("command", ["watch", "status", "reset", "events", "failures"])
+@pytest.mark.parametrize("command", ["watch", "status", "reset", "events", "failures", "audit"])
 def test_every_commands_help_has_examples_and_exit_codes(command: str) -> None:
     shown = fuseboard(command, "--help")
     assert shown.returncode == exit_codes.OK
@@ -164,7 +164,15 @@ def test_contradictory_reset_arguments_are_refused(ended: Path, arguments: list[
 
 @pytest.mark.parametrize(
     "command",
-    [["status"], ["reset", "prefect"], ["events"], ["events", "--follow"], ["failures"], ["watch", "--plain"]],
+    [
+        ["status"],
+        ["reset", "prefect"],
+        ["events"],
+        ["events", "--follow"],
+        ["failures"],
+        ["audit"],
+        ["watch", "--plain"],
+    ],
 )
 @pytest.mark.parametrize("kind", ["missing", "text", "other sqlite", "newer", "folder"])
 def test_a_file_that_is_not_a_recording_is_refused_and_not_changed(
@@ -216,7 +224,7 @@ def test_a_closed_pipe_is_not_reported_as_an_error(ended: Path) -> None:
 
 @pytest.mark.parametrize(
     "words",
-    ["status", "status --json", "events", "failures", "workflows", "dlq list", "status --help", "db export"],
+    ["status", "status --json", "events", "failures", "audit", "workflows", "dlq list", "status --help", "db export"],
 )
 def test_output_that_cannot_be_written_is_reported_in_a_sentence(ended: Path, words: str) -> None:
     name, *others = words.split()

@@ -49,6 +49,7 @@ def damaged(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
         ["events"],
         ["events", "--follow"],
         ["failures"],
+        ["audit"],
         ["watch", "--plain"],
         ["reset", "--all"],
         ["dlq", "list"],

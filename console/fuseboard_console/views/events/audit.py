@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
+from fuseboard_console.operator.follow_up import Followed, follow_ups_text
 from fuseboard_console.text.formatting import SECOND, clock, latency, stamp
 from fuseboard_console.text.glyphs import Glyphs
 from fuseboard_console.text.label_lines import labelled
 from fuseboard_console.text.line import Line, Span, cut_line
 from fuseboard_console.text.list_columns import ListColumn, columns_line, titles_line
+from fuseboard_console.text.safe_json import safe_json
 from fuseboard_console.text.safe_text import safe_text
 from fuseboard_console.text.width import width
 from fuseboard_console.views.adapters.engine_names import NO_ENGINES, EngineNames, with_engine
@@ -157,3 +159,47 @@ def audit_lines(
     if entry.key[0]:
         rows.append(("command", f"no. {entry.key[0]} in the mailbox"))
     return [line for label, text in rows for line in labelled(label, text, cells)]
+
+
+def audit_text(entry: AuditEntry, followed: Sequence[Followed] = (), engines: EngineNames = NO_ENGINES) -> str:
+    """Return an entry as a line of safe text: its time, who, what and the outcome, and what followed.
+
+    `2026-11-30 02:01:11  ada  reset claude  done: it was open; 5 of 5 calls since then succeeded`
+    """
+    who = safe_text(entry.actor, 60) or "unknown"
+    line = f"{stamp(entry.requested_at)}  {who}  {command_text(entry, engines)}  {outcome_text(entry)}"
+    return f"{line}; {follow_ups_text(followed, engines)}" if followed else line
+
+
+def audit_json(entry: AuditEntry, followed: Sequence[Followed] = ()) -> str:
+    """Return an entry as one line of JSON. Times are UTC microseconds.
+
+    `followed` has, for each adapter, the calls since the command until the breaker's next change of state, and that
+    change, if there was one.
+    """
+    return safe_json(
+        {
+            "command": entry.key[0] or None,
+            "requested_at": entry.requested_at,
+            "done_at": entry.done_at,
+            "actor": entry.actor,
+            "verb": entry.verb,
+            "adapter": entry.adapter or None,
+            "what": entry.what or None,
+            "instance": entry.instance,
+            "status": entry.status,
+            "detail": entry.detail or None,
+            "followed": [
+                {
+                    "adapter": one.row.adapter,
+                    "instance": one.row.instance,
+                    **one.figures._asdict(),
+                    "until": one.row.ended_at,
+                    "then": one.row.after or None,
+                    "by": one.row.ended_by or None,
+                    "error": one.row.error or None,
+                }
+                for one in followed
+            ],
+        }
+    )
