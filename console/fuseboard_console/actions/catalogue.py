@@ -13,7 +13,7 @@ OVERVIEW = ("overview",)
 LISTS = pages_with("list")
 """The pages that consist of one list."""
 FILTERED = pages_with("filter")
-SORTED = (*OVERVIEW, *LISTS)
+SORTED = (*OVERVIEW, *LISTS, "scenarios")
 DETAIL = ("detail",)
 """The detail of an adapter, a modal screen over any page."""
 CHARTS = ("lanes", *DETAIL)
@@ -249,7 +249,7 @@ ACTIONS: tuple[Action, ...] = (
     Action("play", ("enter",), "play", "Play the selected scenario and watch it.", "Scenarios", pages=("scenarios",)),
     Action("next_step", ("n",), "next step", "Go to the next step of the scenario.", "Scenarios", steers=True),
     Action("restart", ("0",), "start over", "Play the scenario from the beginning.", "Scenarios", steers=True),
-    Action("stop_playing", ("s",), "stop", "Stop the scenario that is playing.", "Scenarios", pages=("scenarios",)),
+    Action("stop_playing", ("K",), "stop", "Stop the scenario that is playing.", "Scenarios", pages=("scenarios",)),
     Action("open", ("enter",), "open", "Show everything about the selected line.", pages=LISTS),
     Action(
         "outcome", ("f",), "outcome", "Show only routes with one outcome; press again for the next.", pages=("routes",)

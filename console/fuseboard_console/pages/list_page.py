@@ -27,15 +27,67 @@ UNREADABLE = "The recording cannot be read."
 """The text of an empty list in place of one that says that nothing happened."""
 
 
-class ListPage(Page, Generic[K]):
-    """A list with a cursor, a filter and a detail. A subclass defines the rows."""
+class SortedPage(Page, Generic[K]):
+    """A page with one list that the operator sorts. A subclass says by what."""
 
-    EMPTY: ClassVar[str] = ""
-    """The text of an empty list, which says how it fills."""
     FIELDS: ClassVar[tuple[str, ...]] = ()
     """The fields that a filter can match. The rows can be sorted by each."""
     FIGURES: ClassVar[tuple[str, ...]] = ()
     """What else the rows can be sorted by; see `order_of`."""
+
+    def __init__(self, host: ConsoleHost) -> None:
+        super().__init__(host)
+        self._sort = ""  # the field that the rows are sorted by; empty: the page's own order
+        self._reverse = False
+
+    @abstractmethod
+    def order_of(self, key: K, field: str) -> Any:
+        """Return the value by which a row is sorted."""
+
+    @property
+    def order_text(self) -> str:
+        """The order in the title of the list's frame; empty for the page's own."""
+        if not self._sort and not self._reverse:
+            return ""
+        signs = self.host.glyphs
+        return f"  by {self._sort or 'own order'} {signs.sort if self._reverse else signs.sort_ascending}"
+
+    def in_order(self, keys: Sequence[K]) -> Sequence[K]:
+        """Return the rows in the operator's order: by a field, those that are alike in the page's own order."""
+        if self._sort:
+            values = {key: self.order_of(key, self._sort) for key in keys}
+            return sorted(keys, key=values.__getitem__, reverse=self._reverse)
+        return list(reversed(keys)) if self._reverse else keys
+
+    def sort_by(self, field: str, *, reverse: bool = False) -> None:
+        """Sort by a field; empty: in the page's own order."""
+        self._sort, self._reverse = field, reverse
+        self.host.show()
+
+    def action_sort(self) -> None:
+        """Sort by the next field; after the last one in the page's own order."""
+        orders = ("", *self.FIELDS, *self.FIGURES)
+        self.sort_by(orders[(orders.index(self._sort) + 1) % len(orders)])
+
+    def action_turn(self) -> None:
+        """Reverse the order."""
+        self.sort_by(self._sort, reverse=not self._reverse)
+
+    @on(SelectableList.TitleClicked)
+    def _sort_by_title(self, event: SelectableList.TitleClicked) -> None:
+        """Sort by the clicked title, or reverse the order if it is sorted by that. Other text is the next order."""
+        field = field_of_title(event.title, (*self.FIELDS, *self.FIGURES))
+        if field is None:
+            self.action_sort()
+        else:
+            self.sort_by(field, reverse=field == self._sort and not self._reverse)
+
+
+class ListPage(SortedPage[K]):
+    """A list with a cursor, a filter and a detail. A subclass defines the rows."""
+
+    EMPTY: ClassVar[str] = ""
+    """The text of an empty list, which says how it fills."""
 
     def __init__(self, host: ConsoleHost) -> None:
         super().__init__(host)
@@ -46,8 +98,6 @@ class ListPage(Page, Generic[K]):
         self._of = 0
         self._tested: tuple[Sequence[K], Test | None] = ((), None)  # what the rows that fit were chosen from, and by
         self._fitting: Sequence[K] = ()
-        self._sort = ""  # the field that the rows are sorted by; empty: the page's own order
-        self._reverse = False
 
     # ---------------------------------------------------------------- for subclasses
 
@@ -115,9 +165,7 @@ class ListPage(Page, Generic[K]):
         title = self.caption
         if test is not None:
             title += f"  / {safe_text(self.filter_text, 40)}  {len(keys):,} of {self._of:,}"
-        if self._sort or self._reverse:
-            signs = self.host.glyphs
-            title += f"  by {self._sort or 'own order'} {signs.sort if self._reverse else signs.sort_ascending}"
+        title += self.order_text
         if self.list.marked:
             title += f"  {len(self.list.marked):,} marked"
         self.list.border_title = Content(title)
@@ -125,37 +173,7 @@ class ListPage(Page, Generic[K]):
             self.list.empty = "Nothing here fits the filter."
         else:
             self.list.empty = UNREADABLE if self.host.feed.trouble else self.nothing
-        self.list.show(self._in_order(keys), self.line, self.heading)
-
-    def _in_order(self, keys: Sequence[K]) -> Sequence[K]:
-        """Return the rows in the operator's order: by a field, those that are alike in the page's own order."""
-        if self._sort:
-            values = {key: self.order_of(key, self._sort) for key in keys}
-            return sorted(keys, key=values.__getitem__, reverse=self._reverse)
-        return list(reversed(keys)) if self._reverse else keys
-
-    def sort_by(self, field: str, *, reverse: bool = False) -> None:
-        """Sort by a field; empty: in the page's own order."""
-        self._sort, self._reverse = field, reverse
-        self.host.show()
-
-    def action_sort(self) -> None:
-        """Sort by the next field; after the last one in the page's own order."""
-        orders = ("", *self.FIELDS, *self.FIGURES)
-        self.sort_by(orders[(orders.index(self._sort) + 1) % len(orders)])
-
-    def action_turn(self) -> None:
-        """Reverse the order."""
-        self.sort_by(self._sort, reverse=not self._reverse)
-
-    @on(SelectableList.TitleClicked)
-    def _sort_by_title(self, event: SelectableList.TitleClicked) -> None:
-        """Sort by the clicked title, or reverse the order if it is sorted by that. Other text is the next order."""
-        field = field_of_title(event.title, (*self.FIELDS, *self.FIGURES))
-        if field is None:
-            self.action_sort()
-        else:
-            self.sort_by(field, reverse=field == self._sort and not self._reverse)
+        self.list.show(self.in_order(keys), self.line, self.heading)
 
     def _choose(self, keys: Sequence[K]) -> Sequence[K]:
         """Return the rows that match the filter. For very many rows the result is cached until they or the filter

@@ -5,29 +5,32 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 from textual import on
 from textual.app import ComposeResult
+from textual.content import Content
 
 from fuseboard_console.actions.model import key_for
-from fuseboard_console.pages.page import Page
+from fuseboard_console.pages.list_page import SortedPage
 from fuseboard_console.pages.scenario_files import folders_here, found
 from fuseboard_console.painting.line_list import LineList
 from fuseboard_console.text.line import Line
 from fuseboard_console.text.safe_text import safe_text
 from fuseboard_console.tui.background_work import run_in_background
 from fuseboard_console.tui.protocols import ConsoleHost, Frame
-from fuseboard_console.views.lists.scenarios import ScenarioEntry, heading, names_width, scenario_lines
+from fuseboard_console.views.lists.scenarios import ScenarioEntry, heading, names_width, order_of, scenario_lines
 from fuseboard_console.widgets.folded_list import FoldedList
 from fuseboard_console.widgets.selectable_list import SelectableList
 from fuseboard_scenarios import shipped
 from fuseboard_storage.errors import RecordingError
 
 
-class Scenarios(Page):
+class Scenarios(SortedPage[Path]):
     """The scenarios that come with Fuseboard, and those in the working directory."""
 
     PAGE = "scenarios"
+    FIGURES = ("scenario", "lasts", "adapters", "title")
 
     def __init__(self, host: ConsoleHost) -> None:
         super().__init__(host)
@@ -52,8 +55,9 @@ class Scenarios(Page):
             self._read_once = True
             run_in_background(self, self._read)
         names = names_width(self._listed.values())
+        self._list.border_title = Content(f"{self.title}{self.order_text}")
         self._list.show_folded(
-            tuple(self._listed),
+            tuple(self.in_order(tuple(self._listed))),
             lambda path, cells: self._lines(path, cells, names),
             lambda cells: heading(cells, names),
         )
@@ -63,6 +67,10 @@ class Scenarios(Page):
         self._listed = {one.path: one for one in listed}
         self._list.empty = "There is no scenario."
         self.host.show()
+
+    def order_of(self, key: Path, field: str) -> Any:
+        """Return the value by which a scenario is sorted."""
+        return order_of(self._listed[key], field)
 
     def _lines(self, path: Path, cells: int, names: int) -> list[Line]:
         playing = self.host.playing

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from textual.events import Click
-
 from fuseboard_console.text.glyphs import Glyphs
 from fuseboard_console.text.line import Line, Span
 from fuseboard_console.tui.themes import Palette
@@ -65,15 +63,7 @@ class FoldedList(SelectableList[K]):
         super().on_resize()
         self._scroll_to_cursor()
 
-    def on_click(self, event: Click) -> None:
-        """Select the clicked row. A double click chooses it."""
-        place = event.get_content_offset(self)
-        if place is not None and place.y < self.HEADINGS:
-            self.click_title(place.x)
-        if place is None or place.y < self.HEADINGS or not self.keys:
-            return
-        line = place.y - self.HEADINGS + self.scroll_offset.y
-        if line < len(self._lines()):
-            self.select(self._lines()[line][0])
-            if event.chain == 2:
-                self.choose()
+    def row_at(self, line: int) -> int | None:
+        """Return the index of the row that a line belongs to; None below the last one."""
+        lines = self._lines()
+        return lines[line][0] if line < len(lines) else None

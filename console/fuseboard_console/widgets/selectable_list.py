@@ -192,6 +192,10 @@ class SelectableList(LineList, Generic[K]):
             at += cells
         self.post_message(self.TitleClicked(""))
 
+    def row_at(self, line: int) -> int | None:
+        """Return the index of the row at a line below the titles; None below the last one."""
+        return line if line < len(self.keys) else None
+
     def on_click(self, event: Click) -> None:
         """Select the clicked row. A double click chooses it, and a click on a title sorts."""
         place = event.get_content_offset(self)
@@ -199,8 +203,8 @@ class SelectableList(LineList, Generic[K]):
             self.click_title(place.x)
         if place is None or place.y < self.HEADINGS:
             return
-        index = place.y - self.HEADINGS + self.scroll_offset.y
-        if index < len(self.keys):
+        index = self.row_at(place.y - self.HEADINGS + self.scroll_offset.y)
+        if index is not None and self.keys:
             self.select(index)
             if event.chain == 2:
                 self.choose()

@@ -13,7 +13,8 @@ import pytest
 
 from fuseboard_console.pages.scenario_files import folders_here, found
 from fuseboard_console.text.line import text_of
-from fuseboard_console.views.lists.scenarios import ScenarioEntry, names_width, scenario_lines
+from fuseboard_console.views.lists.scenarios import ScenarioEntry, names_width, order_of, scenario_lines
+from fuseboard_console.widgets.folded_list import FoldedList
 from fuseboard_engine.scenario.model import load
 from fuseboard_scenarios import shipped
 from support.console_show import Show
@@ -225,12 +226,44 @@ def test_a_mistake_of_a_file_is_folded_too() -> None:
         assert max(map(len, lines)) <= cells
 
 
+async def test_the_list_sorts_by_key_and_by_a_click_on_a_title() -> None:
+    show = Show([started()])
+    async with show.app.run_test(size=(100, 40), notifications=True) as pilot:
+        await pilot.press("7")
+        await until(show.sees("primary-outage"), pilot)
+        (listed,) = show.app.page.lists
+        assert isinstance(listed, FoldedList)
+        own = listed.keys
+        durations = {path: load(path).duration for path in own}
+        line = next(n for n, text in enumerate(show.screen().splitlines()) if "what it shows" in text)
+        await pilot.click(offset=(show.screen().splitlines()[line].index("lasts") + 1, line))
+        await until(show.sees("by lasts ▴"), pilot)
+        assert [durations[path] for path in listed.keys] == sorted(durations.values())
+        await pilot.press("S")
+        await until(show.sees("by lasts ▾"), pilot)
+        assert [durations[path] for path in listed.keys] == sorted(durations.values(), reverse=True)
+        third = listed.row_at(2)
+        assert third is not None
+        await pilot.click(offset=(10, line + 3))
+        await until(lambda: listed.index == third, pilot)
+        await pilot.press(*"sss")  # adapters, title, its own order
+        await until(lambda: " by " not in show.screen().splitlines()[line - 1], pilot)
+        assert listed.keys == own
+
+
+def test_a_file_with_a_mistake_comes_after_the_scenarios() -> None:
+    good = next(iter(shipped().values()))
+    entries = [ScenarioEntry(Path("a.yaml"), None, "wrong"), ScenarioEntry(good, load(good))]
+    for field in ("scenario", "lasts", "adapters", "title"):
+        assert sorted(entries, key=lambda entry: order_of(entry, field)) == entries[::-1]
+
+
 async def test_stopping_without_a_scenario_shows_a_notice() -> None:
     show = Show([started()])
     async with show.app.run_test(size=(80, 24), notifications=True) as pilot:
         await pilot.press("7")
         await until(show.sees("primary-outage"), pilot)
-        await pilot.press("s")
+        await pilot.press("K")
         await until(show.sees("No scenario plays."), pilot)
 
 

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from fuseboard_console.text.line import Line, Span, cut_line, fit_line, line_width
 from fuseboard_console.text.safe_text import safe_text
 from fuseboard_console.text.width import cut, fit, fold, width
+from fuseboard_console.views.selection.list_order import natural_order
 from fuseboard_engine.scenario.model import Scenario
 
 NAMES = 22
@@ -29,6 +30,22 @@ class ScenarioEntry(NamedTuple):
 def names_width(listed: Iterable[ScenarioEntry]) -> int:
     """Return the cells of the column of names, with the gap after it."""
     return min(NAMES, max((width(_name(entry)) + 2 for entry in listed), default=NAMES))
+
+
+def order_of(listed: ScenarioEntry, field: str) -> tuple[bool, Any]:
+    """Return what a scenario is sorted by: its name, how long it lasts, its adapters, or its title.
+
+    Files with a mistake come after the scenarios.
+    """
+    scenario = listed.scenario
+    if scenario is None:
+        return True, natural_order(_name(listed)) if field in ("scenario", "title") else 0
+    values: dict[str, Any] = {
+        "lasts": scenario.duration,
+        "adapters": len(scenario.adapters),
+        "title": natural_order(scenario.title),
+    }
+    return False, values.get(field, natural_order(_name(listed)))
 
 
 def heading(cells: int, names: int) -> Line:

@@ -8,7 +8,7 @@ from typing import Final
 
 _TITLES: Final = {
     "adapter": ("name",), "engine": ("name",), "breaker": ("health",), "said": ("detail",), "when": ("",), "age": ("",),
-    "newest": ("",), "first": ("",),
+    "newest": ("",), "first": ("",), "what": ("title",), "it": ("title",), "shows": ("title",),
 }  # fmt: skip
 """The fields that other words of titles stand for; empty: the list's own order."""
 _NUMBER: Final = re.compile(r"(\d+)")
