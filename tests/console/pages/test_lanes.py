@@ -23,7 +23,7 @@ from fuseboard_console.views.detail.lanes import (
 from fuseboard_console.views.detail.time_slices import Cut, count_of, cut_at
 from fuseboard_console.views.selection.ordering import order_of
 from fuseboard_engine import BreakerPolicy, Engine
-from fuseboard_engine.events import AdapterAdded, EngineStarted, Event
+from fuseboard_engine.events import AdapterAdded, EngineStarted, Event, FaultInjected
 from fuseboard_storage import Recording, record
 from fuseboard_storage.board.board import AdapterKey, Board
 from fuseboard_storage.recording.history import lanes_of
@@ -191,6 +191,18 @@ async def test_enter_opens_the_adapter_at_the_same_window_and_a_command_acts_on_
         await until(show.sees("› Lanes › prefect", "last 30 s"), pilot)
         await pilot.press("escape", "r")
         await until(lambda: show.mailbox.asked == [("reset", "prefect", 1)], pilot)
+
+
+async def test_a_fault_is_marked_at_once_and_until_its_end_also_where_a_slice_is_long() -> None:
+    fault = FaultInjected(at=at(1), adapter="gpt", fault="refused", until=at(30), actor="ada")
+    show = Show([started(), added("gpt")], when=5)
+    async with show.app.run_test(size=(100, 20), notifications=True) as pilot:
+        await pilot.press("l", *"-----")
+        await until(show.sees("last 7 d", "CLOSED"), pilot)
+        show.feed.events.append(fault)
+        await until(show.sees("FAULT"), pilot)
+        show.when = show.feed.alive = 31
+        await until(lambda: "FAULT" not in show.screen(), pilot)
 
 
 async def test_lanes_are_filtered_by_state() -> None:

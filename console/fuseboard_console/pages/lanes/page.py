@@ -139,7 +139,8 @@ class Lanes(ListPage[AdapterKey]):
         engine = engine_names(frame.board).of_key(key)
         condition = condition_of(row, instance, frame.now)
         newest = row.changes[-1] if row.changes else None
-        made = (cut, widths, past, newest, len(row.changes), condition, engine, row.down_since, row.health_at)
+        faulty = row.fault_seconds(frame.now) > 0
+        made = (cut, widths, past, newest, len(row.changes), condition, engine, row.down_since, row.health_at, faulty)
         kept = self._states.get(key)
         if kept is None or kept[0] != made:
             if len(self._states) > 1_000:
