@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import NamedTuple, cast, get_args
 
 from fuseboard_engine.events import State
@@ -38,11 +38,13 @@ class AdapterPast(NamedTuple):
 
     `changes` are in order. The first may be older than the time: it gives the breaker's state at the beginning.
     `lives` are the start and the last sign of life of each run of its engine; empty: the engine ran all the time.
+    `openings` is how often the breaker opened.
     """
 
     spans: Sequence[AdapterSecond] = ()
     changes: Sequence[tuple[int, State]] = ()
     lives: Sequence[tuple[int, int]] = ()
+    openings: int = 0
 
 
 class Lanes(NamedTuple):
@@ -60,7 +62,8 @@ async def past_of(recording: Recording, key: AdapterKey, since: int, until: int)
     runs = [row.id for row in of_name]
     spans = await recording.spans(since, until, key.adapter, runs)
     found = await recording.changes_of(key.adapter, runs, since, until)
-    return AdapterPast(spans, _known(found), _lives(of_name, until))
+    openings = sum(state == "open" and at >= since for at, state in found)
+    return AdapterPast(spans, _known(found), _lives(of_name, until), openings)
 
 
 async def lanes_of(recording: Recording, keys: Collection[AdapterKey], since: int, until: int, each: int) -> Lanes:
@@ -79,7 +82,8 @@ async def lanes_of(recording: Recording, keys: Collection[AdapterKey], since: in
     for key in keys:
         runs = _runs_of(rows, key, since)
         found = await recording.state_slices(key.adapter, [row.id for row in runs], since, until, each)
-        pasts[key] = AdapterPast((), _known(found), _lives(runs, until))
+        openings = sum(count for at, state, count in found if state == "open" and at >= since)
+        pasts[key] = AdapterPast((), _known((at, state) for at, state, _ in found), _lives(runs, until), openings)
     return Lanes(pasts, await recording.answered_slices(since, until, each))
 
 
@@ -103,7 +107,7 @@ def _lives(runs: Sequence[InstanceRow], until: int) -> list[tuple[int, int]]:
     return [(row.started_at, min(until, known_until(row, until))) for row in runs]
 
 
-def _known(changes: Sequence[tuple[int, str]]) -> list[tuple[int, State]]:
+def _known(changes: Iterable[tuple[int, str]]) -> list[tuple[int, State]]:
     return [(at, cast(State, state)) for at, state in changes if state in _STATES]
 
 

@@ -77,8 +77,8 @@ class OpenFile:
 
     async def state_slices(
         self, adapter: str, instances: Sequence[int], since: int, until: int, each: int
-    ) -> list[tuple[int, str]]:
-        """Return time and new state of an adapter's changes of state, in order, each state once in a slice.
+    ) -> list[tuple[int, str, int]]:
+        """Return an adapter's changes of state in order, each new state once in a slice: its last time, and how often.
 
         Args:
             adapter: The adapter's name.

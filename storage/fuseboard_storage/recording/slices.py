@@ -21,18 +21,18 @@ Answered = tuple[int, int]
 
 async def state_slices(
     query: Query, table: EventTable, adapter: str, instances: Sequence[int], since: int, until: int, each: int
-) -> list[tuple[int, str]]:
-    """Return time and state of an adapter's changes of state; see `Recording.state_slices`."""
+) -> list[tuple[int, str, int]]:
+    """Return time, state and number of an adapter's changes of state; see `Recording.state_slices`."""
     changed, values = table.matching(("state_changed",), adapter)
     of_it = f"{changed} AND instance IN ({', '.join(map(str, instances))})"
-    sql = f"""SELECT max(at), after FROM (
+    sql = f"""SELECT max(at), after, count(*) FROM (
             SELECT seq, at, iif(at < ?, -1, (at - ?) / ?) AS place, {body_field("after")} AS after
             FROM {table.name} AS e WHERE {of_it} AND at < ? AND seq >= coalesce(
                 (SELECT seq FROM {table.name} AS e WHERE {of_it} AND at < ? ORDER BY seq DESC LIMIT 1), 0)
             ORDER BY seq DESC LIMIT {MOST_ROWS})
         GROUP BY place, after ORDER BY max(seq)"""
     found = await query(sql, (since, since, each, *values, until, *values, since))
-    return [(whole_number(at), state) for at, state in found if state in _STATES]
+    return [(whole_number(at), state, whole_number(count)) for at, state, count in found if state in _STATES]
 
 
 async def answered_slices(query: Query, table: EventTable, since: int, until: int, each: int) -> list[Answered | None]:

@@ -16,6 +16,7 @@ from fuseboard_console.views.detail.lanes import (
     answered_line,
     answered_of,
     lane_line,
+    lane_openings,
     lane_states,
     lane_widths,
     lanes_order,
@@ -26,7 +27,7 @@ from fuseboard_engine import BreakerPolicy, Engine
 from fuseboard_engine.events import AdapterAdded, EngineStarted, Event, FaultInjected
 from fuseboard_storage import Recording, record
 from fuseboard_storage.board.board import AdapterKey, Board
-from fuseboard_storage.recording.history import lanes_of
+from fuseboard_storage.recording.history import AdapterPast, lanes_of
 from support.console_show import Show
 from support.console_story import (
     STORY_ENDS,
@@ -73,6 +74,19 @@ def test_a_lane_names_the_present_state_and_where_there_is_room_since_when_it_is
     board = fold([started(), added("gpt"), opened("gpt", 61, wait=600)], alive=120)
     assert lane(board, 120).rstrip().endswith("OPEN")
     assert lane(board, 120, cells=100).rstrip().endswith("OPEN        since 14:01:01")
+
+
+def test_where_there_is_room_a_lane_says_how_often_its_breaker_opened_in_the_time() -> None:
+    events = [opened("gpt", 10), changed("gpt", "closed", 20, before="open"), opened("gpt", 61), opened("gpt", 90)]
+    board = fold([started(), added("gpt"), *events], alive=120)
+    row, cut = board.adapters[GPT], cut_at(at(120), 60, 30)
+    assert (lane_openings(row, cut, None), lane_openings(row, cut_at(at(120), 120, 30), None)) == (2, 3)
+    read = AdapterPast((), ((at(61), "open"),), (), 40)
+    assert lane_openings(row, cut, read) == 41
+    for cells, shown in ((116, "  opened 41×"), (115, "")):
+        widths = lane_widths(cells, 3)
+        line = text_of(lane_line(row, board.instances[1], at(120), cells, widths, [], UNICODE, openings=41))
+        assert line.endswith(f"since 14:01:01{shown}")
 
 
 def test_a_lane_ends_with_the_last_sign_of_life() -> None:
@@ -287,9 +301,9 @@ async def test_changes_are_read_once_for_each_state_of_a_slice(tmp_path: Path) -
         whole = await recording.changes_of("gpt", [1], now - 3_600 * SECOND, now + 1)
         late = await recording.state_slices("gpt", [1], now + 1, now + 10, 1)
     assert len(whole) == 100
-    assert [state for _, state in found] == ["forced_open", "closed"]
-    assert found[-1] == whole[-1]
-    assert late == [whole[-1]]  # how it stood at the beginning
+    assert [(state, count) for _, state, count in found] == [("forced_open", 50), ("closed", 50)]
+    assert found[-1][:2] == whole[-1]
+    assert [(at, state) for at, state, _ in late] == [whole[-1]]  # how it stood at the beginning
 
 
 async def test_more_than_can_be_read_is_unknown(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -25,6 +25,7 @@ from fuseboard_console.views.detail.lanes import (
     answered_of,
     axis_line,
     lane_line,
+    lane_openings,
     lane_states,
     lane_widths,
     lanes_order,
@@ -146,7 +147,8 @@ class Lanes(ListPage[AdapterKey]):
             if len(self._states) > 1_000:
                 self._states.clear()
             states = lane_states(row, instance, frame.now, cut, past)
-            line = lane_line(row, instance, frame.now, cells, widths, states, self.host.glyphs, engine)
+            opened = lane_openings(row, cut, past)
+            line = lane_line(row, instance, frame.now, cells, widths, states, self.host.glyphs, engine, opened)
             kept = self._states[key] = (made, line)
         return kept[1]
 

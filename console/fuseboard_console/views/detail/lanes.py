@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from fuseboard_console.text.formatting import SECOND, clock, percent
+from fuseboard_console.text.formatting import SECOND, clock, number, percent
 from fuseboard_console.text.glyphs import APPEARANCES, Glyphs
 from fuseboard_console.text.line import Line, Span, cut_line
 from fuseboard_console.text.safe_text import safe_text
@@ -27,6 +27,8 @@ _ANSWERED = "answered"
 _STATE = 12  # cells of the state beside a lane
 _SINCE = 16  # cells of the time since when an adapter is down
 _WIDE = 90  # cells from which there is room for that time
+_OPENED = 14  # cells of how often a breaker opened
+_WIDEST = 116  # cells from which there is room for that
 _LEAST = 8  # cells of a lane
 _GOOD, _FAIR = 0.99, 0.9  # shares from which an answered share is good, or fair
 
@@ -35,18 +37,21 @@ Answered = tuple[int, int] | None
 
 
 class LaneWidths(NamedTuple):
-    """The cells of a lane's parts; `since` is 0 where there is no room for it."""
+    """The cells of a lane's parts; `since` and `opened` are 0 where there is no room for them."""
 
     name: int
     lane: int
     since: int
+    opened: int = 0
 
 
 def lane_widths(cells: int, names: int) -> LaneWidths:
     """Return the parts of a lane of `cells`; `names` is the width of the widest name."""
     name = max(4, min(max(names, len(_ANSWERED)), NAMES, cells // 4))
     since = _SINCE if cells >= _WIDE else 0
-    return LaneWidths(name, max(_LEAST, min(MOST_SLICES, cells - name - 5 - _STATE - since)), since)
+    opened = _OPENED if cells >= _WIDEST else 0
+    lane = max(_LEAST, min(MOST_SLICES, cells - name - 5 - _STATE - since - opened))
+    return LaneWidths(name, lane, since, opened)
 
 
 def lanes_order(board: Board, keys: Sequence[AdapterKey], since: int) -> list[AdapterKey]:
@@ -84,6 +89,16 @@ def lane_states(
     return states_of(AdapterPast((), (*past.changes, *later), lives), cut.edges(), row.added_at)
 
 
+def lane_openings(row: AdapterRow, cut: Cut, past: AdapterPast | None) -> int:
+    """Return how often an adapter's breaker opened in a time; the Board adds what is newer than a `past` that was read.
+
+    Without a `past` the Board has at most the last `KEPT_CHANGES` changes of state.
+    """
+    newest = past.changes[-1][0] if past is not None and past.changes else 0
+    known = sum(state == "open" and cut.since <= at and newest < at for at, state in row.changes)
+    return known + (0 if past is None else past.openings)
+
+
 def lane_line(
     row: AdapterRow,
     instance: InstanceRow | None,
@@ -93,10 +108,12 @@ def lane_line(
     states: Sequence[tuple[State | None, bool]],
     glyphs: Glyphs,
     engine: str = "",
+    openings: int = 0,
 ) -> Line:
     """Return an adapter's lane at `now` (UTC microseconds).
 
-    `engine` is its engine as safe text; empty if only one engine has an adapter of this name.
+    `engine` is its engine as safe text; empty if only one engine has an adapter of this name. `openings` is how often
+    its breaker opened in the time that is shown.
     """
     condition = condition_of(row, instance, now)
     look = APPEARANCES[condition]
@@ -105,6 +122,8 @@ def lane_line(
     name = fit_with_engine(safe_text(row.name, 60), engine, widths.name)
     lane = stretched([state_sign(state, lost, glyphs) for state, lost in states], widths.lane)
     began = down_since(row) if widths.since else None
+    since = f"  since {clock(began)}" if began is not None else ""
+    opened = f"  opened {number(openings)}{glyphs.times}" if openings and widths.opened else ""
     faulty = condition not in ("silent", "ended") and row.fault_seconds(now) > 0
     return cut_line(
         (
@@ -114,7 +133,7 @@ def lane_line(
             *lane,
             Span("  "),
             *_state_spans(condition_word(condition, instance), style, faulty),
-            Span(f"  since {clock(began)}" if began is not None else "", "muted"),
+            Span(fit(since, widths.since) + opened if opened else since, "muted"),
         ),
         cells,
     )
