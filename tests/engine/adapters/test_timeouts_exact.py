@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from fuseboard_engine.adapters.timeouts import InContext, in_context, within, within_context
-from fuseboard_engine.errors import AdapterCancelled, AttemptTimeout, LateTimeout
+from fuseboard_engine.errors import AdapterCancelled, AttemptTimeout, LateTimeout, NoThreadFree
 from fuseboard_engine.runtime.overdue_calls import OverdueCalls
 from fuseboard_engine.virtual_time import VirtualTimeLoop
 from support.engine_world import now, virtual
@@ -225,6 +225,42 @@ async def test_a_limit_that_a_busy_event_loop_noticed_late_is_not_the_calls_faul
     assert isinstance(caught.value, LateTimeout) is not blamed
     assert str(caught.value).startswith("timeout: a gave no answer within 2 s")
     assert blamed or str(caught.value).endswith("but this process's event loop was 0.15 s late")
+
+
+@pytest.mark.parametrize(("late", "blamed"), [(0.0999, True), (0.1, False)])
+@virtual
+async def test_a_limit_noticed_a_tenth_of_a_second_late_is_late(late: float, blamed: bool) -> None:
+    async def call(task: Any) -> None:
+        await asyncio.sleep(FOREVER)
+
+    loop = asyncio.get_running_loop()
+    assert isinstance(loop, VirtualTimeLoop)
+    loop.call_soon(loop.advance, late)  # in the pass of the loop in which the limit ends
+    with pytest.raises(AttemptTimeout) as caught:
+        await limited(call, 0)
+    assert isinstance(caught.value, LateTimeout) is not blamed
+
+
+@pytest.mark.parametrize("wrapped", [False, True])
+@virtual
+async def test_a_call_that_had_not_begun_at_its_limit_is_refused(wrapped: bool) -> None:
+    refusal = NoThreadFree("all threads are busy")
+
+    async def call(task: Any) -> None:
+        try:
+            await asyncio.sleep(FOREVER)
+        except asyncio.CancelledError:
+            try:
+                raise asyncio.CancelledError from refusal
+            except asyncio.CancelledError:
+                if wrapped:
+                    raise RuntimeError("closed") from None
+                raise
+
+    with pytest.raises(NoThreadFree) as caught:
+        await limited(call, 2)
+    assert caught.value is refusal
+    assert now() == 2
 
 
 # ------------------------------------------------------------------ a context of its own

@@ -216,25 +216,26 @@ def test_the_events_of_a_trip_a_slow_probe_and_a_recovery_hold_every_field(clock
 
 
 @pytest.mark.parametrize(
-    ("operation", "after"),
+    ("operation", "after", "detail"),
     [
-        (lambda breaker: breaker.force_open(actor="ann"), "forced_open"),
-        (lambda breaker: breaker.disable(actor="ann"), "disabled"),
-        (lambda breaker: breaker.metrics_only(actor="ann"), "metrics_only"),
-        (lambda breaker: breaker.open_for(5, actor="ann"), "open"),
-        (lambda breaker: breaker.half_open(actor="ann"), "half_open"),
-        (lambda breaker: breaker.reset(actor="ann"), "closed"),
-        (lambda breaker: breaker.restore("open", wait=5), "open"),
+        (lambda breaker: breaker.force_open(actor="ann"), "forced_open", "held open by hand"),
+        (lambda breaker: breaker.disable(actor="ann"), "disabled", "disabled by hand"),
+        (lambda breaker: breaker.metrics_only(actor="ann"), "metrics_only", "set to watch only by hand"),
+        (lambda breaker: breaker.open_for(5, actor="ann"), "open", "opened by hand"),
+        (lambda breaker: breaker.half_open(actor="ann"), "half_open", "half-opened by hand"),
+        (lambda breaker: breaker.reset(actor="ann"), "closed", "reset by hand"),
+        (lambda breaker: breaker.restore("open", wait=5), "open", "as the last run left it"),
     ],
     ids=["force_open", "disable", "metrics_only", "open_for", "half_open", "reset", "restore"],
 )
 def test_an_operation_by_hand_has_reported_its_change_when_it_returns(
-    breaker: CircuitBreaker, events: list[Event], operation: Callable[[CircuitBreaker], None], after: str
+    breaker: CircuitBreaker, events: list[Event], operation: Callable[[CircuitBreaker], None], after: str, detail: str
 ) -> None:
     operation(breaker)
     (event,) = events
     assert isinstance(event, StateChanged)
-    assert (event.after, event.actor) == (after, "" if event.reason == "restored" else "ann")
+    actor = "" if event.reason == "restored" else "ann"
+    assert (event.after, event.detail, event.actor) == (after, detail, actor)
     events.clear()
     held = after in ("forced_open", "disabled", "metrics_only")
     breaker.enable(actor="ben")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from typing import Any
 
 import pytest
@@ -265,3 +266,14 @@ def test_an_instance_says_that_it_shuts_down_and_why(what: Any, reason: str) -> 
 def test_a_threshold_that_is_not_a_number_of_the_file_is_unknown(threshold: object, known: int | None) -> None:
     board = board_of(AdapterAdded(at=AT, adapter="agno", policy={"failure_threshold": threshold}))
     assert next(board.rows()).threshold == known
+
+
+def test_a_new_board_and_a_new_row_count_nothing() -> None:
+    counts = {name: value for name, value in vars(Board()).items() if isinstance(value, int)}
+    assert len(counts) > 9
+    assert set(counts.values()) == {0}
+    row = fields(AdapterRow(AdapterKey(1, "agno"), AT))
+    assert (row.pop("added_at"), row.pop("since"), row.pop("fault_share")) == (AT, AT, 1.0)
+    assert row.pop("state") == "closed"
+    assert not any(row.values())
+    assert {type(value) for value in row.values()} <= {int, float, str, tuple, dict, deque, type(None)}
