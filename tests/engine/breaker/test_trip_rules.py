@@ -154,6 +154,12 @@ def test_a_rate_is_judged_from_its_minimum_of_calls_on(field: str) -> None:
     assert evaluate(field, policy, outcomes(0, 4, 4)) != ""
 
 
+@pytest.mark.parametrize("field", RULES)
+def test_a_rule_that_is_turned_off_is_never_met(field: str) -> None:
+    off = BreakerPolicy(failure_threshold=None)
+    assert evaluate(field, off, outcomes(0, 50, 50), failures=50, overdue=50) == ""
+
+
 RATES = BreakerPolicy(
     failure_rate=0.5, slow_call_rate=0.5, slow_call_seconds=2, success_threshold=None, half_open_calls=4
 )
