@@ -163,3 +163,16 @@ async def test_the_last_adapter_and_one_without_others_stop_the_route() -> None:
     await engine.execute_with_fallback("task", ["a", "b", "unknown"])
     failed = [event for event in engine.emitted if isinstance(event, AttemptFailed)]
     assert [(event.attempt.adapter, event.then) for event in failed] == [("a", "failover"), ("b", "stop")]
+
+
+@virtual
+async def test_a_call_that_best_effort_does_not_wait_for_says_so_and_gets_no_verdict() -> None:
+    engine = await late_world()
+    engine.script("a", FOREVER)
+    engine.script("b", "from b")
+    result = await engine.execute_parallel("task", ["a", "b"], strategy="best_effort", timeout=2)
+    (attempt,) = result.results["a"].attempts
+    assert attempt == Attempt(
+        adapter="a", outcome="cancelled", number=1, duration=2, why="not done within the timeout (2 s)"
+    )
+    assert (result.result, engine.breaker("a").snapshot().calls) == ({"b": "from b"}, 0)
