@@ -37,7 +37,13 @@ async def test_the_whole_board_is_seen_at_once() -> None:
         await until(show.sees("WATCH ONLY", "DISABLED", "READY"), pilot)
         await until(
             show.sees(
-                "Fallback chains", "ai_task", "down since", "14:01:05 66 s", "nobody answers since", "×42", "r reset"
+                "Fallback chains",
+                "ai_task",
+                "down since",
+                "14:01:05 66 s",
+                "no adapter answers since",
+                "×42",
+                "r reset",
             ),
             pilot,
         )

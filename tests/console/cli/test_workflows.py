@@ -73,7 +73,7 @@ def test_runs_are_listed_with_their_nodes_and_what_can_be_resumed(failed: Path) 
     assert "; can be resumed" in shown.stdout
     assert "✓ fetch  done by nightly.fetch" in shown.stdout
     assert "✗ clean  failed" in shown.stdout
-    assert "- store  skipped: it needs clean, which failed" in shown.stdout
+    assert "– store  skipped: it needs clean, which failed" in shown.stdout
     assert "\x1b" not in shown.stdout
 
 

@@ -74,16 +74,17 @@ OUT = board_of(
 
 def test_a_chain_without_an_answer_says_since_when_and_which_adapters_take_no_call() -> None:
     shown = line(OUT)
-    assert shown.startswith(" ✖ pay   0.0 %  ██████▁▁▁▁▁▁  nobody answers since 14:01:00 (60 s)   a ✖   b ✖  ")
+    assert shown.startswith(" ✖ pay   0.0 %  ██████▁▁▁▁▁▁  no adapter answers since 14:01:00 (60 s)   a ✖   b ✖  ")
     assert shown.endswith("☠ 1.0/s")
     view = only(OUT)
     assert (view.condition, view.share, view.answerer, view.since) == ("out", 0.0, "", at(60))
 
 
-def test_at_80_columns_it_says_since_when_nobody_answers() -> None:
-    assert "nobody answers since 14:01:00 (60 s)" in line(OUT, 76)
-    assert "nobody since 14:01:00" in line(OUT, 56)
-    assert "nobody" in line(OUT, 38)
+def test_at_80_columns_it_says_since_when_no_adapter_answers() -> None:
+    assert "no adapter answers since 14:01:00 (60 s)" in line(OUT, 76)
+    assert "  since 14:01:00 (60 s)" in line(OUT, 56)
+    assert "no adapter" not in line(OUT, 56)
+    assert "no adapter" in line(OUT, 38)
 
 
 def test_a_later_adapter_says_its_place_and_what_is_before_it() -> None:
@@ -116,7 +117,7 @@ def test_degraded_answers_are_a_share_of_their_own() -> None:
 def test_a_single_task_without_an_answer_does_not_make_a_chain_out() -> None:
     board = board_of(chain("a", task_type="pay"), done(115, dead_letter=1))
     assert only(board).condition == "failing"
-    assert "nobody answers since 14:01:55 (6 s)" in line(board)
+    assert "no adapter answers since 14:01:55 (6 s)" in line(board)
 
 
 def test_a_chain_that_answers_most_tasks_is_failing() -> None:

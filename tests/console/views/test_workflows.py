@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from fuseboard_console.text.glyphs import ASCII, UNICODE, Glyphs
 from fuseboard_console.text.line import line_width, text_of
 from fuseboard_console.text.safe_text import safe_text
-from fuseboard_console.views.workflows.graph import Graph, graph_lines, layers
+from fuseboard_console.views.workflows.graph import Graph, graph_lines, layers, node_sign
 from fuseboard_console.views.workflows.table import (
     Run,
     run_line,
@@ -22,6 +22,7 @@ from fuseboard_console.views.workflows.table import (
     run_sign,
     runs_columns,
 )
+from fuseboard_console.views.workflows.text import GLYPHS
 from fuseboard_engine.workflow.checkpoints import SavedNode, SavedRun
 from fuseboard_storage.board.workflow_runs import NodeRow, WorkflowRow
 from support.console_story import NOON, SECOND
@@ -36,6 +37,10 @@ def drawn(names: str, edges: str, cells: int = 80, glyphs: Glyphs = UNICODE) -> 
     nodes = {name: NodeRow("done") for name in names}
     graph = Graph("w", nodes, tuple((edge[0], edge[1]) for edge in edges.split()))
     return [text_of(line).split("  DONE")[0].rstrip() for line in graph_lines(graph, NOON, cells, glyphs)]
+
+
+def test_a_state_has_one_sign_on_the_screen_and_in_plain_text() -> None:
+    assert {state: node_sign(state, UNICODE)[0] for state in GLYPHS} == GLYPHS  # type: ignore[arg-type]
 
 
 def test_parallel_nodes_are_drawn_side_by_side() -> None:

@@ -228,7 +228,7 @@ def name_cells(views: Iterable[ChainView]) -> int:
 
 
 def chain_line(view: ChainView, trend: Sequence[float | None], cells: int, names: int, glyphs: Glyphs) -> Line:
-    """Return a chain as a line: `✖ payment    0 %  ▇▅▂▁▁▁  nobody since 01:43:21 (18 min)   ☠ 5/s`.
+    """Return a chain as a line: `✖ payment    0 %  ▇▅▂▁▁▁  no adapter since 01:43:21 (18 min)   ☠ 5/s`.
 
     Args:
         view: The chain.
@@ -298,10 +298,12 @@ def _middle(view: ChainView, room: int, glyphs: Glyphs) -> Line:
         if view.place != 1 and room >= 50:
             head = (*head, Span(since, "muted"))
     else:
-        what = "degraded answers only" if view.condition == "degraded" else "nobody answers"
-        short = "degraded" if view.condition == "degraded" else "nobody"
+        what = "degraded answers only" if view.condition == "degraded" else "no adapter answers"
+        short = "degraded" if view.condition == "degraded" else "no adapter"
         style = _STYLES[view.condition]
-        texts = ((what, since, ago), (short, since, ago), (short, since, ""), (short, "", ago), (short, "", ""))
+        texts = [(what, since, ago), (short, since, ago), (short, since, ""), (short, "", ago), (short, "", "")]
+        if view.since is not None and view.condition != "degraded":
+            texts.insert(2, ("", since.strip(), ago))  # the share beside it says that no task is answered
         found = next((text for text in texts if sum(map(width, text)) <= room), texts[-1])
         head = (Span(found[0], style), Span(found[1], "text"), Span(found[2], "muted"))
     if view.degraded and view.answerer:

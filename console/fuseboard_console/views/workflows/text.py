@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from fuseboard_console.text.formatting import SECOND, plural, span
+from fuseboard_console.text.glyphs import UNICODE
 from fuseboard_console.text.safe_text import safe_text
 from fuseboard_console.text.width import cut
 from fuseboard_engine.workflow.checkpoints import SavedRun
@@ -15,7 +16,14 @@ SCHEMA = "fuseboard.workflows/1"
 """The name of the JSON's shape. Fields may be added; none leaves or changes its meaning under this name."""
 
 MAX_ERROR_CELLS = 100  # cells of an error
-GLYPHS = {"done": "✓", "degraded": "~", "failed": "✗", "skipped": "-", "pending": "·"}
+GLYPHS = {
+    "done": UNICODE.answered,
+    "degraded": UNICODE.degraded,
+    "failed": UNICODE.failed,
+    "skipped": UNICODE.no_verdict,
+    "pending": UNICODE.gap,
+}
+"""The signs of nodes, which the page of workflows has too."""
 
 
 def state_of(run: SavedRun) -> str:
