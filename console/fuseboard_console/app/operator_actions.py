@@ -11,6 +11,7 @@ from fuseboard_console.actions.model import Action
 from fuseboard_console.operator.bulk_prompts import MAX_BREAKERS, batch_prompt
 from fuseboard_console.operator.prompts import open_many_prompt, prompt_for, refusing_adapters, reset_all_prompt
 from fuseboard_console.text.safe_text import safe_text
+from fuseboard_console.tui.questions import ask
 from fuseboard_console.views.adapters.engine_names import EngineNames, engine_names
 from fuseboard_console.views.frame.scenario_caption import seconds_in
 from fuseboard_storage.board.board import AdapterKey
@@ -95,11 +96,10 @@ class OperatorActions:
 
         question = prompt_for(verb, key.adapter, self._engines.of_key(key))
 
-        async def answered(yes: bool | None) -> None:
-            if yes:
-                await self._console.dispatcher.send(verb, key.adapter, key.instance)
+        async def confirmed(yes: bool) -> None:
+            await self._console.dispatcher.send(verb, key.adapter, key.instance)
 
-        self._console.push_screen(ConfirmScreen(question.title, question.text, question.yes), answered)
+        ask(self._console, ConfirmScreen(question.title, question.text, question.yes), confirmed)
 
     async def half_open(self) -> None:
         """End the wait of the target's breaker, unless it does not wait."""
@@ -126,16 +126,14 @@ class OperatorActions:
         else:
             question = open_many_prompt(len(keys))
 
-        async def answered(duration: DurationPrompt | None) -> None:
-            if duration is None:
-                return
+        async def answered(duration: DurationPrompt) -> None:
             args = {"seconds": duration.seconds}
             if alone is not None:
                 await self._console.dispatcher.send("open_for", alone.adapter, alone.instance, args)
             else:
                 self._ask_for_marked("open_for", keys, args)
 
-        self._console.push_screen(DurationPromptScreen(*question), answered)
+        ask(self._console, DurationPromptScreen(*question), answered)
 
     def reset_all(self) -> None:
         """Ask, then reset every breaker that refuses calls."""
@@ -153,12 +151,11 @@ class OperatorActions:
         question = reset_all_prompt(reachable, self._engines)
         from fuseboard_console.screens.confirm import ConfirmScreen
 
-        async def answered(yes: bool | None) -> None:
-            if yes:
-                for instance in question.instances:
-                    await console.dispatcher.send("reset_all", "", instance)
+        async def confirmed(yes: bool) -> None:
+            for instance in question.instances:
+                await console.dispatcher.send("reset_all", "", instance)
 
-        console.push_screen(ConfirmScreen(question.title, question.text, question.yes), answered)
+        ask(console, ConfirmScreen(question.title, question.text, question.yes), confirmed)
 
     def inject(self) -> None:
         """Choose a fault for the target, or all marked adapters. Of a live engine, its name has to be typed then."""
@@ -180,15 +177,13 @@ class OperatorActions:
 
         subject = self._engines.adapter(chosen[0]) if len(chosen) == 1 else f"{len(chosen):,} adapters"
 
-        async def answered(choice: FaultChoice | None) -> None:
-            if choice is None:
-                return
+        async def answered(choice: FaultChoice) -> None:
             if choice.fault and name != playing:
                 self._confirm_fault(choice.fault, choice.args, chosen, subject, name)
             else:
                 await self.send_fault(choice.fault, choice.args, chosen)
 
-        console.push_screen(FaultMenu(f"A fault for {subject}"), answered)
+        ask(console, FaultMenu(f"A fault for {subject}"), answered)
 
     def _confirm_fault(
         self, fault: str, args: Mapping[str, float], keys: Sequence[AdapterKey], subject: str, engine: str
@@ -201,13 +196,11 @@ class OperatorActions:
         text = f"Real calls meet it for {seconds}; then it ends by itself. The engine has to allow faults."
         word = safe_text(engine, 60)
 
-        def answered(yes: bool | None) -> None:
-            if yes:
-                command = self.send_fault(fault, args, keys)
-                self._console.run_worker(command, name="fault", exit_on_error=True)
+        def confirmed(yes: bool) -> None:
+            self._console.run_worker(self.send_fault(fault, args, keys), name="fault", exit_on_error=True)
 
         title = f"Inject {fault} into {subject} of {word}?"
-        self._console.push_screen(TypedConfirmScreen(title, text, word, "Inject"), answered)
+        ask(self._console, TypedConfirmScreen(title, text, word, "Inject"), confirmed)
 
     async def send_fault(self, fault: str, args: Mapping[str, float], keys: Sequence[AdapterKey]) -> None:
         """Begin a fault of adapters, with its arguments; an empty one ends their fault."""
@@ -235,12 +228,11 @@ class OperatorActions:
         if len(keys) == 1:
             command = partial(console.dispatcher.send, verb, keys[0].adapter, keys[0].instance, args)
 
-        def answered(yes: bool | None) -> None:
-            if yes:
-                console.page.unmark()
-                console.run_worker(command(), name="bulk", exit_on_error=True)
+        def confirmed(yes: bool) -> None:
+            console.page.unmark()
+            console.run_worker(command(), name="bulk", exit_on_error=True)
 
-        console.push_screen(TypedConfirmScreen(*question), answered)
+        ask(console, TypedConfirmScreen(*question), confirmed)
         return True
 
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import shutil
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -15,6 +17,7 @@ from fuseboard_storage.recording.file_change import FileChange
 from support.console_show import Show
 from support.console_story import added, at, started, story, until
 from support.console_watching import watching
+from support.dead_letter_files import add
 from support.replays import recorded
 
 LIVE = Connection("live", 0.4)
@@ -78,3 +81,47 @@ async def test_a_file_that_is_moved_and_recorded_again_is_not_followed_silently(
         copy.rename(path)
         await console.sees_no("is missing")
         await console.sees("prefect", "checkout.db was moved to yesterday.db at ")
+
+
+@pytest.mark.parametrize(
+    ("key", "question", "answer"),
+    [
+        ("o", "Hold ", "y"),
+        ("i", "A fault for ", "0"),
+        ("O", "for a while?", "o w n enter"),
+        ("D", "Disable ", "y"),
+    ],
+)
+async def test_a_question_about_the_previous_file_does_nothing_to_the_next(
+    key: str, question: str, answer: str, tmp_path: Path
+) -> None:
+    path, copy = recorded(tmp_path / "checkout.db", story()), tmp_path / "other.db"
+    shutil.copyfile(path, copy)
+    async with watching(path, size=(120, 30)) as console:
+        await console.sees("prefect")
+        before = console.app.feed.recording
+        await console.press(key)
+        await console.sees(question)
+        copy.replace(path)
+        await console.wait_for(lambda: console.app.feed.recording not in (None, before))
+        await console.press(*answer.split())
+        await console.hears("Nothing was done: another recording is in view")
+        with closing(sqlite3.connect(path)) as connection:
+            assert connection.execute("SELECT count(*) FROM commands").fetchone() == (0,)
+
+
+async def test_a_dead_letter_of_the_same_number_in_the_next_file_is_not_discarded(tmp_path: Path) -> None:
+    await add(path := tmp_path / "checkout.db", {"task": "t1"})
+    await add(copy := tmp_path / "other.db", {"task": "t2"})
+    async with watching(path, size=(120, 30)) as console:
+        await console.press("4")
+        await console.sees("ConnectionError")
+        before = console.app.feed.recording
+        await console.press("D")
+        await console.sees("Discard dead letter 1?")
+        copy.replace(path)
+        await console.wait_for(lambda: console.app.feed.recording not in (None, before))
+        await console.press("y")
+        await console.hears("Nothing was done: another recording is in view")
+        with closing(sqlite3.connect(path)) as connection:
+            assert connection.execute("SELECT status FROM dead_letters").fetchone() == ("pending",)

@@ -17,6 +17,7 @@ from fuseboard_console.pages.dead_letters import repository
 from fuseboard_console.text.safe_text import safe_text
 from fuseboard_console.tui.background_work import Work
 from fuseboard_console.tui.protocols import ConsoleHost
+from fuseboard_console.tui.questions import ask
 from fuseboard_console.views.dead_letters.prompts import (
     Verb,
     allows,
@@ -115,12 +116,11 @@ class DeadLetterActions:
         return self._host.feed.recording.path
 
     def _ask(self, screen: Any, doing: Work) -> None:
-        def answered(yes: bool | None) -> None:
-            if yes:
-                self._on_confirmed()
-                self._run(doing)
+        def confirmed(yes: bool) -> None:
+            self._on_confirmed()
+            self._run(doing)
 
-        self._host.push_screen(screen, answered)
+        ask(self._host, screen, confirmed)
 
     def _work_of(self, path: Path, verb: Verb, allowed: Sequence[DeadLetter], others: Sequence[DeadLetter]) -> Work:
         refused = [refusal(dead_letter, wall_clock()) for dead_letter in others]
