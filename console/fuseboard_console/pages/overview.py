@@ -19,7 +19,7 @@ from fuseboard_console.tui.protocols import ConsoleHost, Frame
 from fuseboard_console.tui.themes import Palette
 from fuseboard_console.views.adapters.columns import BY_ID, columns_of
 from fuseboard_console.views.events.copy_text import adapter_copy
-from fuseboard_console.views.frame.empty_state import empty_state_lines, unreadable_lines
+from fuseboard_console.views.frame.empty_state import empty_state_lines, starting_lines, unreadable_lines
 from fuseboard_console.views.selection.filter import Term, parse, problem_of
 from fuseboard_console.views.selection.grouping import GROUPINGS, Grouping, marked_group
 from fuseboard_console.views.selection.layout import LAYOUTS, Plan, next_layout, plan
@@ -65,6 +65,8 @@ class Overview(Page):
     def _lines_without_data(self, cells: int, rows: int) -> list[Line]:
         if trouble := self.host.feed.trouble:
             return unreadable_lines(self._file, trouble, cells, rows)
+        if self.host.steering.active:
+            return starting_lines(cells, rows)
         return empty_state_lines(self._file, cells, rows)
 
     def compose(self) -> ComposeResult:

@@ -7,6 +7,7 @@ from textual.events import Key, Paste
 from textual.pilot import Pilot
 from textual.widgets import Button
 
+from fuseboard_console.sources.session import Session
 from fuseboard_console.tui.themes import THEMES
 from fuseboard_console.widgets.filter_bar import FilterBar
 from fuseboard_engine.events import Event, ScenarioStep
@@ -14,6 +15,7 @@ from fuseboard_storage.board.board import AdapterKey
 from support.console_show import Show
 from support.console_story import (
     STORY_ENDS,
+    ListFeed,
     added,
     at,
     changed,
@@ -173,6 +175,38 @@ async def test_an_empty_file_says_what_to_do_and_fills_by_itself() -> None:
         show.feed.events += [started(), added("gpt")]
         await until(show.sees("● gpt", "live"), pilot)
         assert "is empty" not in show.screen()
+
+
+class Steers:
+    """The controls of a scenario whose engine has not begun."""
+
+    speed = 1.0
+    paused = False
+
+    def faster(self) -> float:
+        return self.speed
+
+    def slower(self) -> float:
+        return self.speed
+
+    def toggle(self) -> None:
+        pass
+
+    def next_step(self) -> None:
+        pass
+
+    def restart(self) -> None:
+        pass
+
+
+async def test_a_scenario_that_has_not_begun_says_that_it_starts() -> None:
+    show = Show([started(), added("gpt")], when=10)
+    async with show.app.run_test(size=(80, 24), notifications=True) as pilot:
+        await until(show.sees("● gpt"), pilot)
+        show.app.push_session(Session(ListFeed(alive=10, events=[]), "mine.db", controls=Steers()))
+        await until(show.sees("The scenario is starting."), pilot)
+        assert "is empty" not in show.screen()
+        assert "add_adapter" not in show.screen()
 
 
 async def test_a_silent_engine_that_returns_is_shown_as_live() -> None:

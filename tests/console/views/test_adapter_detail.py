@@ -56,6 +56,11 @@ def test_a_policy_is_described_in_words(policy: BreakerPolicy, words: str) -> No
     assert policy_text(policy.model_dump()) == words
 
 
+def test_a_state_that_an_operator_set_names_the_operator() -> None:
+    board = fold([started(), added("gpt"), changed("gpt", "open", 5, detail="opened by hand", actor="ana@web-1")])
+    assert "because     opened by hand (ana@web-1)" in detail(board, "gpt", 10)
+
+
 def test_an_unrecorded_policy_has_no_text() -> None:
     assert policy_text({}) == ""
 

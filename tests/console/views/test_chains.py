@@ -17,6 +17,7 @@ from fuseboard_console.views.lists.chains import (
     chains_out,
     chains_summary,
     name_cells,
+    tasks_not_kept,
     trend_of,
 )
 from fuseboard_console.views.lists.status import status_json, status_text
@@ -141,6 +142,19 @@ def test_a_chain_whose_tasks_all_ended_in_one_second_has_no_since() -> None:
     (row,) = status_json(calm, "a.db", at(NOW))["chains"]
     assert row["since"] is None
     assert "since" not in status_text(calm, "a.db", at(NOW), colour=False).split("CHAIN")[1]
+
+
+def test_tasks_of_a_chain_that_is_out_were_not_kept_if_no_dead_letter_is_known() -> None:
+    outage = [chain("a", task_type="pay"), opened("a", 110)]
+    lost = board_of(outage, every_second(lambda second: done(second, "a" if second < 110 else "")))
+    assert tasks_not_kept(lost, at(NOW)) == 10
+    lost.dead_letters["pending"] = 1
+    assert tasks_not_kept(lost, at(NOW)) == 0
+    assert tasks_not_kept(OUT, at(NOW)) == 0  # all became dead letters
+    refused = board_of(
+        chain("a", task_type="pay"), every_second(lambda second: done(second, "a" if second % 9 else ""))
+    )
+    assert tasks_not_kept(refused, at(NOW)) == 0  # the caller's own fault, perhaps: the chain answers
 
 
 def test_the_limit_that_a_process_was_told_ends_with_the_process() -> None:

@@ -90,6 +90,13 @@ def test_the_status_filter_starts_with_letters_that_need_attention_and_ends_with
     assert empty_list_text(("archived",), "f") == "No dead letter is archived; f shows others."
 
 
+def test_an_empty_list_says_that_tasks_were_lost() -> None:
+    for choice in (CHOICES[0], CHOICES[-1]):
+        assert "2 tasks of the last two minutes had no answer and were not kept." in empty_list_text(choice, "f", 2)
+        assert "1 task of the last two minutes had no answer and was not kept." in empty_list_text(choice, "f", 1)
+        assert "dead letter policy" in empty_list_text(choice, "f", 1)
+
+
 def test_a_narrow_line_keeps_number_status_next_retry_and_error() -> None:
     columns = columns_of([letter()])
     said = text_of(dead_letter_line(letter(due_at=NOON), NOON, columns, 40, UNICODE))

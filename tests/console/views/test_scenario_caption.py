@@ -120,5 +120,9 @@ def test_trouble_in_the_recording_below_is_named() -> None:
     assert trouble_text(healthy, "locked", "checkout.db", at(10)) == "checkout.db cannot be read"
     down = fold([started(), added("gpt"), opened("gpt", 9)], alive=10)
     assert trouble_text(down, "", "checkout.db", at(10)) == "checkout.db: 1 adapter down"
+    for events in ([], [added("gpt"), opened("gpt", 9)]):
+        stopped = fold([started(name="outage"), step(), *events], alive=10)
+        assert trouble_text(stopped, "", "demo.db", at(10)) == trouble_text(stopped, "", "demo.db", at(90)) == ""
+    assert trouble_text(stopped, "locked", "demo.db", at(10)) == "demo.db cannot be read"
     ended = fold([started(), added("gpt"), opened("gpt", 9), EngineStopped(at=at(10))])
     assert trouble_text(ended, "", "checkout.db", at(10)) == ""

@@ -29,6 +29,7 @@ from fuseboard_console.views.dead_letters.table import (
 )
 from fuseboard_console.views.dead_letters.text import summary
 from fuseboard_console.views.events.dead_letter_labels import error_text, status_at
+from fuseboard_console.views.lists.chains import tasks_not_kept
 from fuseboard_console.views.selection.list_filter import field_filter
 from fuseboard_engine.dead_letters.letter import DeadLetter
 from fuseboard_storage.board.board import AdapterKey
@@ -109,7 +110,8 @@ class DeadLetters(ListPage[int]):
             return "Dead letters are being read."
         if not self._loader.listed.has_table:
             return "No engine that keeps dead letters has written to this file yet."
-        return empty_list_text(self._loader.chosen, key_for(self.host.actions, "dead_letter_status"))
+        frame, key = self.host.frame, key_for(self.host.actions, "dead_letter_status")
+        return empty_list_text(self._loader.chosen, key, tasks_not_kept(frame.board, frame.now))
 
     def heading(self, cells: int) -> Line:
         """Return the column titles, or a warning about the whole list."""

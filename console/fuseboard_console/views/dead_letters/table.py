@@ -34,6 +34,9 @@ STYLES: dict[Status, str] = {
 """The style of each status."""
 
 
+_POLICY = "An engine keeps those that no adapter could do if it has a dead letter policy."
+
+
 def sign_of(status: Status, glyphs: Glyphs) -> str:
     """Return the sign of a status."""
     return {
@@ -51,11 +54,15 @@ def status_choice_word(choice: Sequence[Status]) -> str:
     return "unfinished" if choice == ACTIVE else " ".join(choice) or "all"
 
 
-def empty_list_text(choice: Sequence[Status], key: str) -> str:
-    """Return the text of an empty list. `key` shows other statuses."""
-    if choice == ACTIVE:
-        return "No dead letters. Tasks that no adapter and no fallback could do are kept here for a retry."
-    if not choice:
+def empty_list_text(choice: Sequence[Status], key: str, lost: int = 0) -> str:
+    """Return the text of an empty list. `key` shows other statuses.
+
+    `lost` tasks of the last two minutes had no answer and did not become dead letters.
+    """
+    if choice == ACTIVE or not choice:
+        if lost:
+            told = f"{plural(lost, 'task')} of the last two minutes had no answer and {'was' if lost == 1 else 'were'}"
+            return f"No dead letters. {told} not kept. {_POLICY}"
         return "No dead letters. Tasks that no adapter and no fallback could do are kept here for a retry."
     return f"No dead letter is {status_choice_word(choice)}; {key} shows others."
 

@@ -95,7 +95,8 @@ def detail_lines(
         said = f"{view.fault}; injected{by}, ends in {whole_span(view.fault_left)}"
         lines.append(label_line("FAULT", (Span(said, "bad"),)))
     if reason := reason_of(view):
-        lines += labelled("because", reason, cells)
+        by = f" ({view.actor})" if view.actor and view.was != "down" else ""
+        lines += labelled("because", f"{reason}{by}", cells)
     lines += labelled("policy", policy_text(row.policy), cells)
     lines += [(), *_charts(row, view, now, cells, glyphs, look), ()]
     left = cells * 2 // 5 if _TWO_COLUMNS <= cells <= _MOST_CELLS else cells

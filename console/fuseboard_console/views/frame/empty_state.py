@@ -44,6 +44,13 @@ def empty_state_lines(file: str, cells: int, rows: int) -> list[Line]:
     return _centred(block, cells, rows)
 
 
+def starting_lines(cells: int, rows: int) -> list[Line]:
+    """Return the text for a scenario whose engine has not begun to write, centred in `cells` by `rows`."""
+    room = max(8, cells - 2)
+    said = _folded("Its engine starts in a process of its own. This screen fills by itself.", room)
+    return _centred([(Span(cut("The scenario is starting.", room), "strong"),), *said], cells, rows)
+
+
 def unreadable_lines(file: str, trouble: str, cells: int, rows: int) -> list[Line]:
     """Return the text for a file that cannot be read, centred in `cells` by `rows`. `file` and `trouble` are safe."""
     block: list[Line] = [

@@ -143,6 +143,8 @@ def _spread(left: Line, right: Line, cells: int, least: int) -> Line:
 def trouble_text(board: Board, trouble: str, file: str, now: int) -> str:
     """Return what is wrong with a recording that is not in view, as safe text; empty if nothing is.
 
+    What the adapters of another scenario meet, and that it stands still, is not wrong.
+
     Args:
         board: The Board of the recording.
         trouble: Why it cannot be read; empty if it can.
@@ -152,6 +154,8 @@ def trouble_text(board: Board, trouble: str, file: str, now: int) -> str:
     name = cut(file, 24)
     if trouble:
         return f"{name} cannot be read"
+    if board.scenario is not None:
+        return ""
     connection = connection_of(board, now)
     if connection.state == "silent":
         return f"{name} is silent"

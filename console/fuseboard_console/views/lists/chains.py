@@ -97,6 +97,15 @@ def chains_out(board: Board, now: int) -> int:
     return out
 
 
+def tasks_not_kept(board: Board, now: int) -> int:
+    """Return how many tasks of the last two minutes had no answer, while a chain is out and no dead letter is known."""
+    if any(board.dead_letters.values()) or not chains_out(board, now):
+        return 0
+    first = now - SLICES * 10 * SECOND
+    ended = [second for row in board.chain_rows.values() for second in row.between(first, now)]
+    return sum(max(0, second.unanswered - second.degraded - second.letters) for second in ended)
+
+
 def _orders(board: Board) -> dict[tuple[str, str], tuple[str, ...]]:
     """Return the adapters of each chain by engine name and task type; the newest instance of a name decides."""
     found = {}
