@@ -125,7 +125,7 @@ async def test_only_the_configured_columns_are_shown() -> None:
     own = Own(replace(DEFAULT, columns={"breakers": ("name", "since", "state")}))
     async with own.app.run_test(size=SIZE) as pilot:
         await until(own.sees("prefect"), pilot)
-        titles = next(line for line in own.screen().splitlines()[1:] if "adapter" in line)
+        titles = next(line for line in own.screen().splitlines()[1:] if "state ▾" in line)
         assert titles.split("adapter")[1].split() == ["since", "state", "▾", "│"]
 
 

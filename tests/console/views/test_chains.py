@@ -196,7 +196,7 @@ def test_a_chain_whose_adapters_all_refuse_is_out_at_once_also_while_one_is_prob
     before = every_second(lambda second: done(second, "a"), last=118)
     assert only(board_of(before, outage[:-1])).condition == "failing"
     board = board_of(before, outage)
-    assert "nobody answers since 14:01:58" in line(board)
+    assert "no adapter answers since 14:01:58" in line(board)
     assert (only(board).condition, only(board).answerer, chains_out(board, at(NOW))) == ("out", "", 1)
     probed = board_of(before, outage, changed("a", "half_open", 119.5, before="open"))
     assert (only(probed).condition, chains_out(probed, at(NOW))) == ("out", 1)
