@@ -50,6 +50,7 @@ def damaged(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
         ["events", "--follow"],
         ["failures"],
         ["audit"],
+        ["audit"],
         ["watch", "--plain"],
         ["reset", "--all"],
         ["dlq", "list"],

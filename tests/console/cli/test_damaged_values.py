@@ -21,6 +21,8 @@ COMMANDS = (
     "events FILE --limit 0 --json",
     "events FILE --adapter gpt --task x",
     "failures FILE",
+    "audit FILE --limit 0",
+    "audit FILE --json",
     "workflows FILE",
     "workflows FILE --json",
     "workflows FILE --resume nightly-1",

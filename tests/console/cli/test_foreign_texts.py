@@ -35,6 +35,8 @@ COMMANDS = (
     "events FILE --adapter unknown",
     "failures FILE",
     "failures FILE --json",
+    "audit FILE",
+    "audit FILE --json",
     "workflows FILE",
     "workflows FILE --json",
     "workflows FILE --resume TEXT",

@@ -23,6 +23,7 @@ COMMANDS = [
     ["events", "FILE", "--adapter", HOSTILE],
     ["events", "FILE", "--kind", HOSTILE],
     ["failures", "FILE", "--adapter", HOSTILE],
+    ["audit", "FILE", "--adapter", HOSTILE],
     ["workflows", "FILE", "--resume", HOSTILE],
     ["status", "FILE", HOSTILE],
     ["status", "FILE", f"--{HOSTILE}"],

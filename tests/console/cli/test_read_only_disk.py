@@ -16,6 +16,7 @@ READING = {
     "status": ["status", "FILE"],
     "events": ["events", "FILE"],
     "failures": ["failures", "FILE"],
+    "audit": ["audit", "FILE"],
     "dlq list": ["dlq", "FILE", "list"],
     "db info": ["db", "info", "FILE"],
     "db check": ["db", "check", "FILE"],
