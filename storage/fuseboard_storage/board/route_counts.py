@@ -8,8 +8,6 @@ from typing import Final
 from fuseboard_engine.events import (
     AdapterAdded,
     AdapterRemoved,
-    Attempt,
-    AttemptFailed,
     EngineStarted,
     EngineStopped,
     Event,
@@ -19,7 +17,7 @@ from fuseboard_engine.events import (
     StateChanged,
     TripSuppressed,
 )
-from fuseboard_storage.board.metrics import AdapterSecond
+from fuseboard_storage.board.metrics import AdapterSecond, attempts_of
 
 SLOW: Final = 5.0
 """Seconds above which a route is not ordinary."""
@@ -119,14 +117,9 @@ class RouteCounter:
 
     def note(self, event: Event) -> None:
         """Record that an event is kept: this event, not an earlier route, determines its adapters' breakers."""
-        attempts: tuple[Attempt, ...] = ()
-        if type(event) is RouteFinished:
-            attempts = event.attempts
-        elif type(event) is AttemptFailed:
-            attempts = (event.attempt,)
-        elif type(event) is StateChanged or type(event) is TripSuppressed:
+        if type(event) is StateChanged or type(event) is TripSuppressed:
             self._decided(event.adapter)
-        for attempt in attempts:
+        for attempt in attempts_of(event):
             self._decided(attempt.adapter)
 
     def take(self) -> RoutesCounted:

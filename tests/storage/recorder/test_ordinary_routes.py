@@ -123,6 +123,24 @@ def test_counting_ordinary_routes_together_changes_no_figure(found: list[tuple[i
     file.close()
 
 
+def test_a_route_that_ends_after_a_later_success_does_not_count_its_failure_again() -> None:
+    """An attempt fails, another task succeeds on the adapter, and only then the first task's route ends."""
+    attempt = Attempt(adapter="agno", outcome="failure", number=1, duration=0.1, failures=1)
+    file = sqlite3.connect(":memory:", isolation_level=None)
+    schema.migrate(file)
+    rows.insert(file, 1, [AttemptFailed(at=NOON, task="t", task_type="", attempt=attempt), answered("later", at=NOON)])
+    rows.insert(file, 1, [route(attempt, at=NOON)])
+    policy = Retention(ordinary=1.0, events=None, most_ordinary=None)
+    apply_retention(file, policy, Moment(NOON, "boot", 0))
+    rows.insert(file, 1, [EngineStarted(at=NOON, name="e", host="h", pid=1)])
+    before = figures(board_of(file))
+    while apply_retention(file, policy, Moment(NOON, "boot", 61 * SECOND)):
+        pass
+    assert figures(board_of(file)) == before
+    assert file.execute("SELECT count(*) FROM events WHERE kind = 'routes_counted'").fetchone() == (1,)
+    file.close()
+
+
 async def test_ordinary_routes_go_after_an_hour_and_everything_notable_stays(tmp_path: Path) -> None:
     path = tmp_path / "a.db"
     file = schema.connect(path)
