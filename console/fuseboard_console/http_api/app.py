@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from starlette.applications import Starlette
-from starlette.convertors import Convertor, register_url_convertor
+from starlette.convertors import PathConvertor, register_url_convertor
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.middleware.trustedhost import TrustedHostMiddleware
@@ -40,18 +40,10 @@ MAX_NAME = 200
 COMMAND_EXPIRY = 5.0  # seconds that an engine may take to accept a command
 
 
-class _AdapterName(Convertor[str]):
-    """The name of an adapter: any text, also with slashes and line breaks, which Starlette's own converters refuse."""
+class _AdapterName(PathConvertor):
+    """The name of an adapter: any text, also with line breaks, at which Starlette's own converter of paths ends."""
 
     regex = r"[\s\S]+"
-
-    def convert(self, value: str) -> str:
-        """Return the name."""
-        return value
-
-    def to_string(self, value: str) -> str:
-        """Return the name."""
-        return value
 
 
 register_url_convertor("adapter", _AdapterName())
