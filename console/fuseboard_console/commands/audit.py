@@ -39,14 +39,13 @@ def run(args: Namespace) -> int:
     """Print the commands and return the exit code."""
     import asyncio
 
-    from fuseboard_console.cli.output import complain
+    from fuseboard_console.cli.output import complain_of
     from fuseboard_storage.errors import RecordingError
 
     try:
         return asyncio.run(_audit(args))
     except RecordingError as error:
-        complain(str(error))
-        return exit_codes.BAD_INPUT
+        return complain_of(error)
 
 
 async def _audit(args: Namespace) -> int:

@@ -47,7 +47,7 @@ def run(args: Namespace) -> int:
     """Print the events and return the exit code."""
     import asyncio
 
-    from fuseboard_console.cli.output import complain
+    from fuseboard_console.cli.output import complain, complain_of
     from fuseboard_storage.errors import RecordingError
 
     if (complaint := unknown_kind(args.kind)) is not None:
@@ -63,8 +63,7 @@ def run(args: Namespace) -> int:
     try:
         return asyncio.run(_events(args))
     except RecordingError as error:
-        complain(str(error))
-        return exit_codes.BAD_INPUT
+        return complain_of(error)
 
 
 async def _events(args: Namespace) -> int:

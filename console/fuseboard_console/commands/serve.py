@@ -35,7 +35,7 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 def run(args: Namespace) -> int:
     """Serve until stopped, and return the exit code."""
-    from fuseboard_console.cli.output import complain
+    from fuseboard_console.cli.output import complain, complain_of
     from fuseboard_engine.error_text.safe_logging import get_logger
     from fuseboard_storage.errors import RecordingError
 
@@ -55,8 +55,7 @@ def run(args: Namespace) -> int:
         asyncio.run(_check_recording(args.file))
         listener = socket.create_server(("127.0.0.1", args.port))
     except RecordingError as error:
-        complain(str(error))
-        return exit_codes.BAD_INPUT
+        return complain_of(error)
     except OSError as error:
         complain(f"Port {args.port} cannot be used: {error.strerror or error}. Choose another with --port.")
         return exit_codes.BAD_INPUT

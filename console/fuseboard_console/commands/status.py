@@ -34,14 +34,13 @@ def run(args: Namespace) -> int:
     """Print the status and return the exit code."""
     import asyncio
 
-    from fuseboard_console.cli.output import complain, print_out
+    from fuseboard_console.cli.output import complain_of, print_out
     from fuseboard_storage.errors import RecordingError
 
     try:
         board = asyncio.run(_board(args.file))
     except RecordingError as error:
-        complain(str(error))
-        return exit_codes.BAD_INPUT
+        return complain_of(error)
     from fuseboard_console.views.lists.status import status_json, status_text, troubled
     from fuseboard_storage.board.presence import time_of
 

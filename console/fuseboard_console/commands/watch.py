@@ -61,7 +61,7 @@ def run(args: Namespace) -> int:
 def _plain(file: str) -> int:
     import asyncio
 
-    from fuseboard_console.cli.output import complain
+    from fuseboard_console.cli.output import complain_of
     from fuseboard_console.cli.plain_watch import watch_plain
     from fuseboard_engine.runtime.clock import wall_clock
     from fuseboard_storage.errors import RecordingError
@@ -69,6 +69,5 @@ def _plain(file: str) -> int:
     try:
         asyncio.run(watch_plain(file, wall_clock))
     except RecordingError as error:
-        complain(str(error))
-        return exit_codes.BAD_INPUT
+        return complain_of(error)
     return exit_codes.OK
