@@ -46,6 +46,7 @@ FLOORS: dict[str, tuple[str, ...]] = {
         "command_handler",
         "shutdown",
         "engine",
+        "scenario_file",
         "scenario",
         "combine",
     ),

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 from fuseboard_engine.faults.table import FAULTS, ServiceError
 
 if TYPE_CHECKING:
-    from fuseboard_engine.scenario.model import AdapterPart, StepPart
+    from fuseboard_engine.scenario_file.adapter import AdapterPart
+    from fuseboard_engine.scenario_file.step import StepPart
 
 
 class SimulatedAdapter:

@@ -8,7 +8,9 @@ from itertools import count, islice
 from random import Random
 from typing import Final
 
-from fuseboard_engine.scenario.model import Scenario, StepPart, TrafficPart
+from fuseboard_engine.scenario.model import Scenario
+from fuseboard_engine.scenario_file.step import StepPart
+from fuseboard_engine.scenario_file.traffic import TrafficPart
 
 _SAME: Final = 1e-9  # seconds that lie between two steps at least
 

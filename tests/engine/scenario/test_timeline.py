@@ -11,9 +11,10 @@ from hypothesis import strategies as st
 
 from fuseboard_engine.documents.loader import DocumentError, parse
 from fuseboard_engine.events import Event, ScenarioStep, StateChanged
-from fuseboard_engine.scenario.model import Scenario, TrafficPart
+from fuseboard_engine.scenario.model import Scenario
 from fuseboard_engine.scenario.player import Player
 from fuseboard_engine.scenario.timeline import arrivals, timeline_of
+from fuseboard_engine.scenario_file.traffic import TrafficPart
 from fuseboard_engine.virtual_time import run
 
 

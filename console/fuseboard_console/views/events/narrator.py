@@ -19,7 +19,7 @@ from fuseboard_engine.events import (
 )
 
 if TYPE_CHECKING:
-    from fuseboard_engine.scenario.player import Verdict
+    from fuseboard_engine.scenario.verdict import Verdict
 
 
 class EventNarrator:

@@ -1,0 +1,103 @@
+"""Contradictions between the parts of a scenario file, each with its place in the file."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from fuseboard_engine.documents.toml_locations import Location
+from fuseboard_engine.documents.validation_errors import did_you_mean
+from fuseboard_engine.scenario_file.step import PARAMETERS
+
+MOST_REPETITIONS = 10_000
+"""How often a step of the timeline happens at most."""
+
+
+def contradictions(data: Mapping[str, Any]) -> Iterator[tuple[Location, str]]:
+    """Find contradictions between the fields of a scenario; `data` is validated or as in the file."""
+    adapters, end, timeline = _mapping(data.get("adapters")), data.get("duration"), _sequence(data.get("timeline"))
+    expect = _mapping(data.get("expect"))
+    named: list[tuple[Location, Any]] = [
+        *(
+            (("preference", kind, place), name)
+            for kind, order in _mapping(data.get("preference")).items()
+            for place, name in enumerate(_sequence(order))
+        ),
+        *((("timeline", place, "adapter"), _mapping(step).get("adapter")) for place, step in enumerate(timeline)),
+        *(
+            (("expect", part, name), name)
+            for part in ("states", "end", "answered")
+            for name in _mapping(expect.get(part))
+        ),
+    ]
+    for where, name in named:
+        if adapters and isinstance(name, str) and name not in adapters:
+            yield where, f"there is no adapter {name!r} here; {did_you_mean(name, adapters)}"
+    for place, step in enumerate(timeline):
+        at: Any = _mapping(step).get("at")
+        if _both_numbers(at, end) and at > end:
+            yield ("timeline", place, "at"), f"{at:g} s is after the end at {end:g} s"
+        yield from _unused_fields(("timeline", place), _mapping(step))
+        yield from _repetition(("timeline", place), _mapping(step), end)
+        tag, tags = _mapping(step).get("tag"), _tags_of(adapters)
+        if adapters and isinstance(tag, str) and tag not in tags:
+            yield ("timeline", place, "tag"), f"no adapter here has the tag {tag!r}; {did_you_mean(tag, tags)}"
+    for place, stream in enumerate(_sequence(data.get("traffic"))):
+        yield from _empty_traffic(("traffic", place), _mapping(stream), end)
+
+
+def _unused_fields(where: Location, step: Mapping[str, Any]) -> Iterator[tuple[Location, str]]:
+    """Find the fields of a step that have no meaning with its other fields."""
+    fault, command = step.get("fault"), step.get("command")
+    for name, kind in PARAMETERS.items():
+        if name in step and fault != kind:
+            yield (*where, name), f"only fault: {kind} uses this; remove it"
+    if step.get("seconds") is not None and command != "open_for":
+        yield (*where, "seconds"), "only command: open_for uses this; remove it"
+    for name in ("adapter", "tag"):
+        if step.get(name) is not None and command == "reset_all":
+            yield (*where, name), "reset_all applies to every adapter; remove this, or write command: reset"
+    if any(step.get(name) is not None for name in ("for", "lasts")) and fault is None:
+        yield (*where, "for"), "only a fault uses this; remove it"
+    if step.get("until") is not None and step.get("every") is None:
+        yield (*where, "until"), "only a step with `every` uses this; remove it, or write `for` for a fault"
+
+
+def _repetition(where: Location, step: Mapping[str, Any], end: Any) -> Iterator[tuple[Location, str]]:
+    """Find a step that is repeated too often, or not at all."""
+    at: Any = step.get("at")
+    every: Any = step.get("every")
+    until: Any = end if step.get("until") is None else step.get("until")
+    if not (_both_numbers(at, every) and _both_numbers(until, end)) or every <= 0:
+        return
+    if at + every > min(until, end):
+        yield (*where, "every"), f"it happens only once before {min(until, end):g} s; remove this"
+    elif (min(until, end) - at) / every > MOST_REPETITIONS:
+        yield (*where, "every"), f"it happens more than {MOST_REPETITIONS:,} times; write a longer time"
+
+
+def _tags_of(adapters: Mapping[str, Any]) -> list[str]:
+    tags = (tag for part in adapters.values() for tag in _sequence(_mapping(part).get("tags")))
+    return list(dict.fromkeys(tag for tag in tags if isinstance(tag, str)))
+
+
+def _empty_traffic(where: Location, stream: Mapping[str, Any], end: Any) -> Iterator[tuple[Location, str]]:
+    """Find a stream of tasks that ends before it starts."""
+    start: Any = stream.get("start")
+    until: Any = stream.get("until")
+    if _both_numbers(start, until) and start >= until:
+        yield (*where, "start"), f"{start:g} s is not before until: {until:g} s, so there is no task"
+    elif _both_numbers(start, end) and start >= end:
+        yield (*where, "start"), f"{start:g} s is not before the end at {end:g} s, so there is no task"
+
+
+def _both_numbers(one: Any, other: Any) -> bool:
+    return isinstance(one, int | float) and isinstance(other, int | float)
+
+
+def _mapping(part: Any) -> Mapping[str, Any]:
+    return part if isinstance(part, Mapping) else {}
+
+
+def _sequence(part: Any) -> Sequence[Any]:
+    return part if isinstance(part, list | tuple) else ()
