@@ -111,13 +111,15 @@ class EngineStopped(Event, frozen=True, kw_only=True, gc=False, omit_defaults=Tr
 class AdapterAdded(Event, frozen=True, kw_only=True, gc=False, omit_defaults=True, tag="adapter_added"):
     """An adapter was registered; `policy` is its breaker policy by field name.
 
-    `figures` are the counts restored from an earlier run, if any.
+    `figures` are the counts restored from an earlier run, if any. `retry` is its retry policy by field name, without
+    exception types; empty in recordings of older versions.
     """
 
     adapter: str
     policy: dict[str, Any]
     tags: tuple[str, ...] = ()
     figures: dict[str, float] | None = None
+    retry: dict[str, Any] = {}
 
 
 class AdapterRemoved(Event, frozen=True, kw_only=True, gc=False, omit_defaults=True, tag="adapter_removed"):
@@ -132,6 +134,12 @@ class PreferenceSet(Event, frozen=True, kw_only=True, gc=False, omit_defaults=Tr
     order: tuple[str, ...]
     task_type: str = ""
     adaptive: bool = False
+
+
+class RoutingPolicySet(Event, frozen=True, kw_only=True, gc=False, omit_defaults=True, tag="routing_policy_set"):
+    """A routing policy took effect; `policy` is its fields by name. An engine without this event has the default."""
+
+    policy: dict[str, Any]
 
 
 class StateChanged(Event, frozen=True, kw_only=True, gc=False, omit_defaults=True, tag="state_changed"):
@@ -538,7 +546,8 @@ class ConfigReloaded(Event, frozen=True, kw_only=True, gc=False, omit_defaults=T
     """A configuration was applied to a running engine, or was refused and nothing changed.
 
     `changes` has one sentence per change; `restart` names what takes effect only after a restart of the application.
-    `problem` is the reason of a refusal. `policies` holds each changed breaker policy by adapter.
+    `problem` is the reason of a refusal. `policies` holds each changed breaker policy by adapter, `retry_policies` each
+    changed retry policy.
     """
 
     ok: bool
@@ -547,6 +556,7 @@ class ConfigReloaded(Event, frozen=True, kw_only=True, gc=False, omit_defaults=T
     restart: tuple[str, ...] = ()
     problem: str = ""
     policies: dict[str, dict[str, Any]] = {}
+    retry_policies: dict[str, dict[str, Any]] = {}
 
 
 class ShutdownChanged(Event, frozen=True, kw_only=True, gc=False, omit_defaults=True, tag="shutdown_changed"):
@@ -641,6 +651,7 @@ AnyEvent = (
     | AdapterAdded
     | AdapterRemoved
     | PreferenceSet
+    | RoutingPolicySet
     | StateChanged
     | WaitExtended
     | TripSuppressed

@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any, Final
 
 from fuseboard_engine.adapters.registry import Adapter, Registry
 from fuseboard_engine.breaker.circuit_breaker import CircuitBreaker
-from fuseboard_engine.events import AdapterAdded, Event, PreferenceSet, StateChanged
+from fuseboard_engine.events import AdapterAdded, Event, PreferenceSet, RoutingPolicySet, StateChanged
 from fuseboard_engine.faults.injector import FaultInjector
 from fuseboard_engine.health.checker import HealthChecks
+from fuseboard_engine.retry.policy import RetryPolicy
 from fuseboard_engine.routing.features import RoutingFeatures
+from fuseboard_engine.routing.policy import RoutingPolicy
+
+_USUAL_ROUTING: Final = RoutingPolicy()
 
 
 class StateEvents:
-    """Describes adapters, chains, health, overdue calls, injected faults and breakers as events.
+    """Describes adapters, chains, the routing policy, health, overdue calls, injected faults and breakers as events.
 
     Args:
         registry: the adapters and their chains.
@@ -46,6 +51,7 @@ class StateEvents:
                 PreferenceSet(at=now, order=order, task_type=kind, adaptive=self._features.is_adaptive(kind))
                 for kind, order in self._registry.orders.items()
             ),
+            *([] if self._features.policy == _USUAL_ROUTING else [routing_policy_set(self._features.policy, now)]),
             *self._checker.describe(now),
             *self._registry.overdue.describe(now),
             *self._faults.describe(),
@@ -55,8 +61,24 @@ class StateEvents:
 
 def adapter_added(adapter: Adapter, at: int) -> AdapterAdded:
     """Return the event that announces an adapter. `at` is UTC microseconds."""
-    policy = adapter.breaker.policy.model_dump(mode="json")
-    return AdapterAdded(at=at, adapter=adapter.name, policy=policy, tags=adapter.tags, figures=adapter.restored)
+    return AdapterAdded(
+        at=at,
+        adapter=adapter.name,
+        policy=adapter.breaker.policy.model_dump(mode="json"),
+        tags=adapter.tags,
+        figures=adapter.restored,
+        retry=retry_fields(adapter.retry),
+    )
+
+
+def retry_fields(policy: RetryPolicy) -> dict[str, Any]:
+    """Return the fields of a retry policy for an event: without the exception types, which only the code knows."""
+    return policy.model_dump(mode="json", exclude={"retry_on", "give_up_on"})
+
+
+def routing_policy_set(policy: RoutingPolicy, at: int) -> RoutingPolicySet:
+    """Return the event that announces a routing policy. `at` is UTC microseconds."""
+    return RoutingPolicySet(at=at, policy=policy.model_dump(mode="json"))
 
 
 def state_of(breaker: CircuitBreaker, at: int) -> StateChanged:

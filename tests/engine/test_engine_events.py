@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import logging
 from typing import Any
 
 import msgspec
 import pytest
 
-from fuseboard_engine import BreakerPolicy, RetryPolicy, Task
+from fuseboard_engine import BreakerPolicy, Engine, RetryPolicy, RoutingPolicy, Task
 from fuseboard_engine.events import (
     AdapterAdded,
     AdapterRemoved,
@@ -20,6 +21,7 @@ from fuseboard_engine.events import (
     PreferenceSet,
     ProbeChanged,
     RouteFinished,
+    RoutingPolicySet,
     StateChanged,
 )
 from support.engine_world import HttpError, World, virtual
@@ -270,3 +272,16 @@ async def test_describe_gives_a_new_subscriber_the_current_state() -> None:
     assert (stands["a"].wait, stands["a"].until) == (9, stands["a"].at + 9_000_000)
     assert stands["c"].until is None
     assert stands["d"].needed == 3
+
+
+async def test_a_description_has_retry_policies_and_a_routing_policy_that_is_not_the_default() -> None:
+    engine = Engine(retry=RetryPolicy(max_attempts=4, retry_on=(OSError,)))
+    engine.add_adapter("a", lambda task: "yes")
+    (added,) = [event for event in engine.describe() if isinstance(event, AdapterAdded)]
+    assert added.retry["max_attempts"] == 4
+    assert "retry_on" not in added.retry  # exception types exist only in the code
+    assert not [event for event in engine.describe() if isinstance(event, RoutingPolicySet)]
+    patient = Engine(routing=RoutingPolicy(all_out="wait"))
+    (routing,) = [event for event in patient.describe() if isinstance(event, RoutingPolicySet)]
+    assert RoutingPolicy(**routing.policy) == patient.routing.policy
+    json.dumps([event.to_dict() for event in (*engine.describe(), *patient.describe())])

@@ -19,7 +19,7 @@ from fuseboard_engine.routing.features import RoutingFeatures
 from fuseboard_engine.routing.gates import BypassGate
 from fuseboard_engine.routing.router import TaskRouter
 from fuseboard_engine.runtime.references import resolve_attribute
-from fuseboard_engine.state_events import adapter_added
+from fuseboard_engine.state_events import adapter_added, retry_fields, routing_policy_set
 
 if TYPE_CHECKING:
     from pydantic import BaseModel
@@ -135,6 +135,7 @@ def apply_settings(
         return refuse(engine, source, "\n".join(lines) or str(error))
     changes: list[str] = []
     policies: dict[str, dict[str, Any]] = {}
+    retry_policies: dict[str, dict[str, Any]] = {}
     defaults = {adapter.name: engine.default_policies(adapter.name) for adapter in engine.registry}
     before, engine.settings = engine.settings, settings
     changes += _apply_table(engine, before, settings, found)
@@ -148,7 +149,7 @@ def apply_settings(
         elif adapter.name in targets:  # the name means another adapter now: its state does not apply any more
             engine.remove_adapter(adapter.name)
         else:
-            changes += _apply_policies(adapter, defaults[adapter.name], settings, policies)
+            changes += _apply_policies(adapter, defaults[adapter.name], settings, policies, retry_policies)
             changes += _apply_tags(engine, adapter, before, settings)
     for name, target in targets.items():
         part = settings.adapters[name]
@@ -168,7 +169,13 @@ def apply_settings(
         at_start.append("dead_letters")
     restart = tuple(at_start)
     event = ConfigReloaded(
-        at=engine.wall(), ok=True, source=source, changes=tuple(changes), restart=restart, policies=policies
+        at=engine.wall(),
+        ok=True,
+        source=source,
+        changes=tuple(changes),
+        restart=restart,
+        policies=policies,
+        retry_policies=retry_policies,
     )
     engine.emit(event)
     return event
@@ -253,6 +260,7 @@ def _apply_policies(
     defaults: tuple[BreakerPolicy, RetryPolicy],
     settings: Settings,
     policies: dict[str, dict[str, Any]],
+    retry_policies: dict[str, dict[str, Any]],
 ) -> list[str]:
     breaker, retry = settings.policies(adapter.name)
     named, changes = adapter.name in settings.adapters, []
@@ -265,6 +273,7 @@ def _apply_policies(
     if (named or adapter.retry == defaults[1]) and (changed := differences(adapter.retry, retry)):
         adapter.retry = retry
         adapter.budget.update_policy(retry)
+        retry_policies[adapter.name] = retry_fields(retry)
         changes.append(f"retry of {adapter.name}: {changed}")
     return changes
 
@@ -360,6 +369,7 @@ def _apply_switches(engine: Configurable, before: Settings | None, settings: Set
     if engine.routing.policy != settings.routing:
         changes.append(f"routing: {differences(engine.routing.policy, settings.routing)}")
         engine.routing.update_policy(settings.routing)
+        engine.emit(routing_policy_set(settings.routing, engine.wall()))
     if before is not None and before.threads != settings.threads:
         changes.append(f"threads: {before.threads} -> {settings.threads}")
         engine.resources.threads.max_threads = settings.threads

@@ -14,7 +14,8 @@ from fuseboard_engine.error_text.redaction import redact
 from fuseboard_engine.error_text.safe_logging import get_logger, safe_fields
 from fuseboard_engine.event_log import log_lines
 from fuseboard_engine.event_log.log_lines import LogLine, short_name
-from fuseboard_engine.event_log.sentences import DEBUG, INFO, WORDINGS, TextStyle
+from fuseboard_engine.event_log.sentences import DEBUG, INFO, WORDINGS
+from fuseboard_engine.event_log.text_style import TextStyle
 from fuseboard_engine.events import Attempt, AttemptFailed, Event, RouteFinished, StateChanged
 from fuseboard_engine.routing.route import ActiveRoute
 

@@ -6,11 +6,12 @@ compares the registered types with `AnyEvent`. Pure: nothing here logs or prints
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from itertools import groupby
 from typing import Any, Final, NamedTuple, TypeVar
 
 from fuseboard_engine.event_log.policy_text import policy_text
+from fuseboard_engine.event_log.text_style import TextStyle
 from fuseboard_engine.events import (
     LOST,
     AdapterAdded,
@@ -45,6 +46,7 @@ from fuseboard_engine.events import (
     RecordingRestarted,
     RouteFinished,
     RoutesCounted,
+    RoutingPolicySet,
     ScenarioPaced,
     ScenarioStep,
     ShutdownChanged,
@@ -69,42 +71,6 @@ from fuseboard_engine.runtime.formatting import (
 from fuseboard_engine.workflow.result import describe_state
 
 DEBUG, INFO, WARNING = 10, 20, 30  # the numbers of `logging`, which this module does not import
-_LISTED = 20  # names and numbers that are listed before `and 5 more`
-
-
-class TextStyle(NamedTuple):
-    """How foreign text is made safe for where a sentence is shown.
-
-    Args:
-        name: Makes a short name safe, and cuts it.
-        text: Makes an error, a detail or an id safe.
-        arrow: Stands between the steps of a route or a change.
-        short: Shortens the id of a task. The log keeps it whole, so that it can be searched for.
-    """
-
-    name: Callable[[str], str]
-    text: Callable[[str], str]
-    arrow: str = "->"
-    short: Callable[[str], str] = str
-
-    def suffix(self, text: str, separator: str = ": ") -> str:
-        """Return `text` after `separator`; empty if `text` is empty."""
-        return f"{separator}{self.text(text)}" if text else ""
-
-    def actor(self, actor: str) -> str:
-        """Return ` by ann`; empty for the engine's own decisions."""
-        return f" by {self.name(actor)}" if actor else ""
-
-    def task(self, task: str, task_type: str) -> str:
-        """Return a task as `8f20 (ai_task)`; without a type only its id."""
-        id = self.text(self.short(task))
-        return f"{id} ({self.name(task_type)})" if task_type else id
-
-    def listed(self, names: Iterable[str]) -> str:
-        """Return names separated by commas; after 20 only how many more there are."""
-        safe = [self.name(name) for name in names]
-        more = f" and {len(safe) - _LISTED:,} more" if len(safe) > _LISTED else ""
-        return ", ".join(safe[:_LISTED]) + more
 
 
 class Wording(NamedTuple):
@@ -193,6 +159,12 @@ def _preference_set(event: PreferenceSet, style: TextStyle) -> str:
     name = f"Chain for {style.name(event.task_type)}" if event.task_type else "Default chain"
     chain = f" {style.arrow} ".join(style.name(adapter) for adapter in event.order) or "none"
     return f"{name}: {chain}{' (adaptive)' if event.adaptive else ''}"
+
+
+@sentence(RoutingPolicySet, "engine", DEBUG, "policy")
+def _routing_policy_set(event: RoutingPolicySet, style: TextStyle) -> str:
+    fields = (f"{style.name(field)} {style.name(str(value))}" for field, value in event.policy.items())
+    return f"Routing policy: {', '.join(fields)}"
 
 
 def _level_of_state(event: StateChanged) -> int:

@@ -27,6 +27,7 @@ SENTENCES: list[tuple[e.Event, str]] = [
     (e.AdapterRemoved(**A, adapter="eu"), "Adapter eu removed"),
     (e.PreferenceSet(**A, order=("eu", "us"), task_type="ai"), "Chain for ai: eu → us"),
     (e.PreferenceSet(**A, order=("eu",), adaptive=True), "Default chain: eu (adaptive)"),
+    (e.RoutingPolicySet(**A, policy={"all_out": "wait", "load": 0.1}), "Routing policy: all_out wait, load 0.1"),
     (
         e.StateChanged(**A, adapter="eu", before="closed", after="open", reason="failures", detail="5 in a row"),
         "eu opens: 5 in a row",

@@ -177,6 +177,7 @@ async def test_a_reload_changes_policies_and_keeps_the_breakers_state(file: Path
     assert "breaker of down: failure_threshold 3 -> 4" in event.changes
     assert "retry of up: max_attempts 1 -> 2" in event.changes
     assert event.policies["down"]["failure_threshold"] == 4
+    assert event.retry_policies["up"]["max_attempts"] == 2
     await engine.execute_with_fallback({"who": "w"})
     assert engine.breaker("down").state == "open", "2 + 2 failures"
 

@@ -12,11 +12,12 @@ from fuseboard_engine.events import (
     ListenerFailed,
     ProbeChanged,
     RouteFinished,
+    RoutingPolicySet,
     StreamRestarted,
 )
 from fuseboard_storage.board.board import FOLDS
 
-NOT_FOLDED = {DeadLetterRefused, FailureRateAlert, LateResult, ListenerFailed, StreamRestarted}
+NOT_FOLDED = {DeadLetterRefused, FailureRateAlert, LateResult, ListenerFailed, RoutingPolicySet, StreamRestarted}
 
 
 def test_every_event_type_is_folded_or_changes_nothing() -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from fuseboard_console.text.safe_text import safe_text
 from fuseboard_engine.event_log import sentences
-from fuseboard_engine.event_log.sentences import TextStyle
+from fuseboard_engine.event_log.text_style import TextStyle
 from fuseboard_engine.events import Attempt, Event, RouteFinished
 from fuseboard_engine.runtime.ids import short_id
 
