@@ -51,7 +51,7 @@ def test_the_configuration_errors_match_the_page(tmp_path: Path, monkeypatch: py
 
 def test_the_scenario_error_matches_the_page() -> None:
     page = (ROOT / "docs" / "scenarios.md").read_text(encoding="utf-8")
-    (scenario,) = re.findall(r"```yaml\n(.*?)```", page, re.DOTALL)
+    scenario, *_ = re.findall(r"```yaml\n(.*?)```", page, re.DOTALL)
     with pytest.raises(DocumentError) as error:
         parse(scenario.replace("failure_threshold", "failure_treshold"), Scenario, "mine.yaml")
     assert str(error.value) in page

@@ -133,14 +133,20 @@ def sort_by_line(sentences: Iterable[str]) -> list[str]:
 
 
 def location_of(error: Any, data: Any, model: type[BaseModel]) -> Location:
-    """Return the location of the field that an error is about, without what pydantic adds for the types it tried."""
+    """Return the location of the field that an error is about, without what pydantic adds for the types it tried.
+
+    It is that in the document, where a model reads a value as the only item of a list, or as the field of a section.
+    """
     location: Location = ()
     here = data
     for part in error["loc"]:
         inside = (isinstance(here, Mapping) and part in here) or (
             isinstance(here, list | tuple) and isinstance(part, int) and part < len(here)
         )
-        here = here[part] if inside else None
+        if inside:
+            here = here[part]
+        elif not isinstance(here, list | tuple if isinstance(part, int) else Mapping):
+            continue
         if inside or isinstance(part, int) or part in field_names_at(model, location):
             location = (*location, part)
     return location
@@ -204,11 +210,19 @@ def model_at(model: type[BaseModel], where: Location) -> type[BaseModel] | None:
     """Return the model at a location of a document, or None if there is none."""
     here: Any = model
     for part in where:
+        if isinstance(part, str) and get_origin(here) is tuple:  # its only item stands for the list
+            here = _item_type(here)
         if isinstance(here, type) and issubclass(here, BaseModel):
             field = next((f for n, f in here.model_fields.items() if part in (n, f.alias)), None)
             here = field.annotation if field else None
         else:
-            here = next((a for a in reversed(get_args(here)) if a is not Ellipsis), None)
+            here = _item_type(here)
         while get_origin(here) in (Union, UnionType):
             here = next((a for a in get_args(here) if a is not type(None)), None)
+    if get_origin(here) is tuple:
+        here = _item_type(here)
     return here if isinstance(here, type) and issubclass(here, BaseModel) else None
+
+
+def _item_type(here: Any) -> Any:
+    return next((part for part in reversed(get_args(here)) if part is not Ellipsis), None)

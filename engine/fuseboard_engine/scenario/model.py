@@ -16,7 +16,7 @@ from fuseboard_engine.documents.validation_errors import raise_errors
 from fuseboard_engine.retry.policy import RetryPolicy
 from fuseboard_engine.scenario_file.adapter import AdapterPart
 from fuseboard_engine.scenario_file.contradictions import contradictions
-from fuseboard_engine.scenario_file.expectations import ExpectPart
+from fuseboard_engine.scenario_file.expectations import Expectations
 from fuseboard_engine.scenario_file.part import Part
 from fuseboard_engine.scenario_file.step import StepPart
 from fuseboard_engine.scenario_file.traffic import TrafficPart
@@ -38,7 +38,7 @@ class Scenario(Part):
     )
     traffic: tuple[TrafficPart, ...] = Field(min_length=1, description="the tasks")
     timeline: tuple[StepPart, ...] = Field(default=(), description="the steps")
-    expect: ExpectPart = Field(default_factory=ExpectPart, description="conditions at the end")
+    expect: Expectations = Field(default=(), description="the conditions under which it passes")
 
     @model_validator(mode="after")
     def _check(self) -> Self:

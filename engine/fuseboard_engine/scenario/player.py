@@ -25,13 +25,16 @@ from fuseboard_engine.events import (
 from fuseboard_engine.faults.table import FAULTS
 from fuseboard_engine.routing.route import Task
 from fuseboard_engine.runtime.clock import wall_clock
+from fuseboard_engine.scenario.judge import events_to_keep, judge
 from fuseboard_engine.scenario.model import Scenario
+from fuseboard_engine.scenario.outcome import Outcome
 from fuseboard_engine.scenario.paced_time import PacedLoop
 from fuseboard_engine.scenario.simulated_adapter import SimulatedAdapter
 from fuseboard_engine.scenario.timeline import arrivals, timeline_of
 from fuseboard_engine.scenario.verdict import Verdict
 from fuseboard_engine.scenario_file.step import StepPart
 from fuseboard_engine.scenario_file.traffic import TrafficPart
+from fuseboard_engine.virtual_time import VirtualTimeLoop
 
 ACTOR = "scenario"
 MAX_IN_FLIGHT = 1000  # tasks; further traffic waits, as in a client's connection pool
@@ -64,7 +67,7 @@ class Player:
 
     Args:
         scenario: the scenario.
-        wall: UTC microseconds, the time of events.
+        wall: UTC microseconds, the time of events; the default is the wall time of the loop.
         on_event: called with each event, like any listener of the engine.
         announces: whether its beginning and its end are steps too.
     """
@@ -73,16 +76,18 @@ class Player:
         self,
         scenario: Scenario,
         *,
-        wall: Callable[[], int] = wall_clock,
+        wall: Callable[[], int] | None = None,
         on_event: Callable[[Event], None] | None = None,
         announces: bool = False,
     ) -> None:
         self.scenario = scenario
-        self.verdict = Verdict()
+        self.outcome = Outcome()
         self._rng = Random(scenario.seed)
+        loop = asyncio.get_running_loop()
+        if wall is None:
+            wall = loop.wall if isinstance(loop, PacedLoop | VirtualTimeLoop) else wall_clock
         self._wall = wall
         self._announces = announces
-        loop = asyncio.get_running_loop()
         self._loop = loop
         self._paced = loop if isinstance(loop, PacedLoop) else None
         self.engine = ScenarioEngine(
@@ -95,7 +100,7 @@ class Player:
             wall=wall,
             rng=self._rng.random,
         )
-        self.engine.subscribe(self.verdict.observe)
+        self.engine.subscribe(lambda event: self.outcome.observe(event))
         if on_event is not None:
             self.engine.subscribe(on_event)
         self._adapters: dict[str, SimulatedAdapter] = {}
@@ -133,11 +138,10 @@ class Player:
                 await self._play_once()
                 if not repeat:
                     break
-        self.verdict.judge(self.scenario)
-        return self.verdict
+        return Verdict(self.outcome, judge(self.scenario, self.outcome))
 
     async def _play_once(self) -> None:
-        self._began, self.verdict.began_at = self._loop.time(), self._wall()
+        self._began, self.outcome = self._loop.time(), self._new_outcome()
         if self._announces and not (self._timeline and self._timeline[0].at == 0):
             self._announce("The traffic begins")
         try:
@@ -154,6 +158,9 @@ class Player:
                 self._clear_fault(name, "over")
             if self._routes:
                 await asyncio.wait(self._routes, timeout=60)
+
+    def _new_outcome(self) -> Outcome:
+        return Outcome(self._wall(), self.scenario.duration, events_to_keep(self.scenario))
 
     async def _run_traffic(self, traffic: TrafficPart) -> None:
         for due in arrivals(traffic, self.scenario.duration, self._rng):
@@ -235,8 +242,9 @@ class Player:
 
     def announce_end(self) -> None:
         """Announce that the scenario is over, and how it went."""
-        share = self.verdict.success_rate
-        answered = "" if share is None else f": {share:.1%} of {self.verdict.tasks:,} tasks answered"
+        verdict = Verdict(self.outcome)
+        share = verdict.success_rate
+        answered = "" if share is None else f": {share:.1%} of {verdict.tasks:,} tasks answered"
         self._announce(f"The scenario has ended{answered}", ends=True)
 
     def announce_pace(self) -> None:

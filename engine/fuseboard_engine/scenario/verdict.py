@@ -1,83 +1,62 @@
-"""The verdict of a scenario: what happened, compared with what was expected."""
+"""The verdict of a scenario: what happened, and the expectations that failed."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections import Counter
+from dataclasses import dataclass
+from functools import cached_property
 
-from fuseboard_engine.events import Event, RouteFinished, State, StateChanged
-from fuseboard_engine.scenario.model import Scenario
+from fuseboard_engine.events import State
+from fuseboard_engine.scenario.judge import Failure
+from fuseboard_engine.scenario.outcome import Outcome, RouteKind
 
 
-@dataclass
+@dataclass(frozen=True)
 class Verdict:
-    """The result of a scenario: counts, the states each breaker went through, and the expectations that failed.
+    """The result of a scenario: what happened, and the expectations that failed."""
 
-    `changed_at` is when each breaker last changed, `unanswered_at` when the first task got no answer, and `began_at`
-    when the scenario began, in UTC microseconds: failed expectations say their moments.
-    """
+    outcome: Outcome
+    failures: tuple[Failure, ...] = ()
 
-    tasks: int = 0
-    succeeded: int = 0
-    failed_over: int = 0
-    answered: dict[str, int] = field(default_factory=dict)
-    states: dict[str, list[State]] = field(default_factory=dict)
-    broken: list[str] = field(default_factory=list)
-    changed_at: dict[str, int] = field(default_factory=dict)
-    unanswered_at: int | None = None
-    began_at: int = 0
+    @property
+    def broken(self) -> list[str]:
+        """The expectations that failed, each as a sentence."""
+        return [str(failure) for failure in self.failures]
+
+    @property
+    def states(self) -> dict[str, list[State]]:
+        """The states that each breaker went through, if it changed."""
+        return {name: [state for _, state in self.outcome.states(name)] for name in self.outcome.changes}
+
+    @cached_property
+    def _kinds(self) -> Counter[RouteKind]:
+        return self.outcome.kinds()
+
+    @property
+    def tasks(self) -> int:
+        """The number of tasks that ended."""
+        return self._kinds.total()
+
+    @property
+    def succeeded(self) -> int:
+        """The number of tasks that an adapter answered."""
+        return sum(count for kind, count in self._kinds.items() if kind.success)
+
+    @property
+    def failed_over(self) -> int:
+        """The number of tasks that another adapter than their first one answered."""
+        return sum(count for kind, count in self._kinds.items() if kind.success and kind.tried[0] != kind.adapter)
+
+    @property
+    def answered(self) -> dict[str, int]:
+        """The number of tasks that each adapter answered."""
+        answered: Counter[str] = Counter()
+        for kind, count in self._kinds.items():
+            if kind.success:
+                answered[kind.adapter] += count
+        return dict(answered)
 
     @property
     def success_rate(self) -> float | None:
         """Share of tasks that succeeded, 0..1; None without tasks."""
         return self.succeeded / self.tasks if self.tasks else None
-
-    def observe(self, event: Event) -> None:
-        """Count an event."""
-        if isinstance(event, RouteFinished):
-            self.tasks += 1
-            self.succeeded += event.success
-            if event.success:
-                self.answered[event.adapter] = self.answered.get(event.adapter, 0) + 1
-                self.failed_over += event.attempts[0].adapter != event.adapter
-            elif self.unanswered_at is None:
-                self.unanswered_at = event.at
-        elif isinstance(event, StateChanged):
-            self.states.setdefault(event.adapter, [event.before]).append(event.after)
-            self.changed_at[event.adapter] = event.at
-
-    def judge(self, scenario: Scenario) -> None:
-        """Compare with the scenario's expectations; `broken` then names those that failed.
-
-        A scenario in which no task ran fails, whatever it expects.
-        """
-        expect, share = scenario.expect, self.success_rate
-        if share is None:
-            self.broken.append("traffic: no task ran; raise per_second or duration")
-        elif expect.success_rate is not None and share < expect.success_rate:
-            self.broken.append(
-                f"success_rate: {share:.1%} of {self.tasks} tasks, expected {expect.success_rate:.1%} or more; "
-                f"the first without an answer {self._moment(self.unanswered_at)}"
-            )
-        for adapter, states in expect.states.items():
-            seen = self.states.get(adapter, ["closed"])
-            remaining = iter(seen)
-            if not all(state in remaining for state in states):
-                self.broken.append(
-                    f"states.{adapter}: was {' → '.join(seen)}, expected {' → '.join(states)} within it"
-                    + self._last_change(adapter)
-                )
-        for adapter, state in expect.end.items():
-            last = self.states.get(adapter, ["closed"])[-1]
-            if last != state:
-                self.broken.append(f"end.{adapter}: {last}, expected {state}{self._last_change(adapter)}")
-        for adapter, minimum in expect.answered.items():
-            count = self.answered.get(adapter, 0)
-            if count < minimum:
-                self.broken.append(f"answered.{adapter}: {count} tasks, expected {minimum} or more")
-
-    def _moment(self, at: int | None) -> str:
-        return "" if at is None else f"at {(at - self.began_at) / 1e6:.1f} s"
-
-    def _last_change(self, adapter: str) -> str:
-        at = self.changed_at.get(adapter)
-        return "; its state never changed" if at is None else f"; its last change {self._moment(at)}"

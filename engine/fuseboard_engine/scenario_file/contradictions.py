@@ -7,6 +7,7 @@ from typing import Any
 
 from fuseboard_engine.documents.toml_locations import Location
 from fuseboard_engine.documents.validation_errors import did_you_mean
+from fuseboard_engine.scenario_file.expectation_checks import expectation_contradictions
 from fuseboard_engine.scenario_file.step import PARAMETERS
 
 MOST_REPETITIONS = 10_000
@@ -16,7 +17,6 @@ MOST_REPETITIONS = 10_000
 def contradictions(data: Mapping[str, Any]) -> Iterator[tuple[Location, str]]:
     """Find contradictions between the fields of a scenario; `data` is validated or as in the file."""
     adapters, end, timeline = _mapping(data.get("adapters")), data.get("duration"), _sequence(data.get("timeline"))
-    expect = _mapping(data.get("expect"))
     named: list[tuple[Location, Any]] = [
         *(
             (("preference", kind, place), name)
@@ -24,11 +24,6 @@ def contradictions(data: Mapping[str, Any]) -> Iterator[tuple[Location, str]]:
             for place, name in enumerate(_sequence(order))
         ),
         *((("timeline", place, "adapter"), _mapping(step).get("adapter")) for place, step in enumerate(timeline)),
-        *(
-            (("expect", part, name), name)
-            for part in ("states", "end", "answered")
-            for name in _mapping(expect.get(part))
-        ),
     ]
     for where, name in named:
         if adapters and isinstance(name, str) and name not in adapters:
@@ -42,6 +37,7 @@ def contradictions(data: Mapping[str, Any]) -> Iterator[tuple[Location, str]]:
         tag, tags = _mapping(step).get("tag"), _tags_of(adapters)
         if adapters and isinstance(tag, str) and tag not in tags:
             yield ("timeline", place, "tag"), f"no adapter here has the tag {tag!r}; {did_you_mean(tag, tags)}"
+    yield from expectation_contradictions(data.get("expect"), adapters, end)
     for place, stream in enumerate(_sequence(data.get("traffic"))):
         yield from _empty_traffic(("traffic", place), _mapping(stream), end)
 
