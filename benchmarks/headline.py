@@ -54,7 +54,7 @@ class World:
         rng = Random(seed)
         models = dict.fromkeys(model for row in ROLES.values() for model in row)
         part = AdapterPart(latency=0.8, spread=0.4, failure_rate=FLAKY)
-        self.models = {name: SimulatedAdapter(name, part, Random(rng.random())) for name in models}
+        self.models = {name: SimulatedAdapter(name, part, Random(rng.random()), lambda: 0.0) for name in models}
         self.outages = {name: outages(Random(rng.random()), seconds) for name in models}
 
     async def fail(self, name: str) -> None:

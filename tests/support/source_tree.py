@@ -48,6 +48,7 @@ FLOORS: dict[str, tuple[str, ...]] = {
         "engine",
         "scenario_file",
         "scenario",
+        "scenario_derivation",
         "combine",
     ),
     "fuseboard_storage": (
@@ -85,6 +86,7 @@ FLOORS: dict[str, tuple[str, ...]] = {
         "pages",
         "app",
         "http_api",
+        "scenario_actions",
         "commands",
     ),
 }

@@ -51,6 +51,18 @@ def add_time_filters(parser: ArgumentParser) -> None:
     parser.add_argument("--until", type=moment_or_age, metavar="TIME", help="only before this time")
 
 
+def add_span(parser: ArgumentParser) -> None:
+    """Add `--from` and `--to` to a parser: the part of a recording that a command looks at."""
+    parser.add_argument(
+        "--from",
+        dest="since",
+        type=moment_or_age,
+        metavar="TIME",
+        help="begin at this time: 03:12, 2026-01-31T03:12:05, or an age such as 15m, 2h, 1d",
+    )
+    parser.add_argument("--to", dest="until", type=moment_or_age, metavar="TIME", help="end before this time")
+
+
 def time_filters(args: Namespace) -> dict[str, Any]:
     """Return `since` and `until` of a command line in UTC microseconds, for `Recording.events`."""
     from fuseboard_engine.runtime.clock import wall_clock

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from fuseboard_console.cli import exit_codes
 from fuseboard_console.cli.arguments import speed
+from fuseboard_console.scenario_actions.from_recording import add_recorded_scenario_arguments
 
 if TYPE_CHECKING:
     import asyncio
@@ -34,6 +35,9 @@ ORDER = 60
 _CHECK_EXAMPLES = """  fuseboard scenario check primary-outage        one that comes with Fuseboard
   fuseboard scenario check mine.yaml yours.yaml  your own; exit code 1 if one does not meet its expectations
   fuseboard scenario check scenarios --junit report.xml   those of a folder, with a report for CI"""
+_FROM_RECORDING_EXAMPLES = """  fuseboard scenario from-recording checkout.db > incident.yaml                 all of it
+  fuseboard scenario from-recording checkout.db --from 03:12 --to 03:40 -o incident.yaml
+  fuseboard scenario from-recording checkout.db --adapter claude                only the tasks that it was given"""
 _PLAY_EXAMPLES = """  fuseboard scenario play primary-outage                        print what happens, as it happens
   fuseboard scenario play mine.yaml --record mine.db            record it; run `fuseboard watch mine.db` elsewhere
   fuseboard scenario play mine.yaml --record mine.db --again    repeat it until Ctrl-C"""
@@ -63,6 +67,8 @@ def add_arguments(parser: ArgumentParser) -> None:
     check.add_argument("--junit", metavar="FILE", help="also write the results as JUnit XML")
     schema = action("schema", "print the JSON Schema of a scenario's file, for editors")
     schema.add_argument("file", metavar="FILE", nargs="?", help="the file to write (default: standard output)")
+    derive = action("from-recording", "print a scenario that repeats what a recording tells", _FROM_RECORDING_EXAMPLES)
+    add_recorded_scenario_arguments(derive)
     play = action("play", "play a scenario in real time and print what happens", _PLAY_EXAMPLES)
     for action_parser in (show, play):
         action_parser.add_argument(
@@ -101,6 +107,10 @@ def run(args: Namespace) -> int:
             return exit_codes.OK
         if args.action == "check":
             return _check(args.scenario, args.junit)
+        if args.action == "from-recording":
+            from fuseboard_console.scenario_actions.from_recording import write_scenario
+
+            return write_scenario(args)
         if args.action == "schema":
             return _schema(args.file)
         return _play(args)

@@ -23,12 +23,14 @@ from fuseboard_engine.events import (
     ScenarioStep,
 )
 from fuseboard_engine.faults.table import FAULTS
+from fuseboard_engine.retry.default_table import DEFAULT_TABLE
 from fuseboard_engine.routing.route import Task
 from fuseboard_engine.runtime.clock import wall_clock
 from fuseboard_engine.scenario.judge import events_to_keep, judge
 from fuseboard_engine.scenario.model import Scenario
 from fuseboard_engine.scenario.outcome import Outcome
 from fuseboard_engine.scenario.paced_time import PacedLoop
+from fuseboard_engine.scenario.recorded_calls import recorded_rules
 from fuseboard_engine.scenario.simulated_adapter import SimulatedAdapter
 from fuseboard_engine.scenario.timeline import arrivals, timeline_of
 from fuseboard_engine.scenario.verdict import Verdict
@@ -94,6 +96,7 @@ class Player:
             scenario.scenario,
             {"inject": self._inject, "heal": self._heal},
             wall if self._paced is None else wall_clock,
+            table=(*recorded_rules(scenario.adapters.values()), *DEFAULT_TABLE),
             breaker=scenario.breaker,
             retry=scenario.retry,
             clock=loop.time,
@@ -105,7 +108,7 @@ class Player:
             self.engine.subscribe(on_event)
         self._adapters: dict[str, SimulatedAdapter] = {}
         for name, part in scenario.adapters.items():
-            self._adapters[name] = SimulatedAdapter(name, part, Random(self._rng.random()))
+            self._adapters[name] = SimulatedAdapter(name, part, Random(self._rng.random()), lambda: self.position)
             self.engine.add_adapter(name, self._adapters[name], breaker=part.breaker, retry=part.retry, tags=part.tags)
         for task_type, order in scenario.preference.items():
             self.engine.set_preference(order, "" if task_type == "default" else task_type)

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import math
+from collections.abc import Callable
 from random import Random
 from typing import TYPE_CHECKING, Any
 
 from fuseboard_engine.faults.table import FAULTS, ServiceError
+from fuseboard_engine.scenario.recorded_calls import RecordedCalls
 
 if TYPE_CHECKING:
     from fuseboard_engine.scenario_file.adapter import AdapterPart
@@ -21,16 +23,18 @@ class SimulatedAdapter:
         name: the adapter's name, for its answers and errors.
         part: how it behaves without a fault.
         rng: the source of all its randomness.
+        position: returns the seconds of the scenario that have passed.
     """
 
     note = ""
 
-    def __init__(self, name: str, part: AdapterPart, rng: Random) -> None:
+    def __init__(self, name: str, part: AdapterPart, rng: Random, position: Callable[[], float]) -> None:
         self.name = name
         self.fault: StepPart | None = None
         """The step whose fault is in effect; None without a fault."""
         self._part = part
         self._rng = rng
+        self._recorded = RecordedCalls(name, part.recorded, position, rng) if part.recorded else None
 
     def _latency(self) -> float:
         # Log-normal: never negative, a long tail to the right, as latencies have.
@@ -41,7 +45,7 @@ class SimulatedAdapter:
         """Do a task."""
         step, latency = self.fault, self._latency()
         if step is None or step.fault is None:
-            return await self.answer(latency)
+            return await (self.answer(latency) if self._recorded is None else self._recorded(task))
         fault = FAULTS[step.fault]
         value = 0.0 if fault.parameter is None else getattr(step, fault.parameter.name)
         return await fault.apply(self, latency, value)

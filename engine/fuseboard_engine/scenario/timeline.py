@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
-from itertools import count, islice
+from collections.abc import Callable, Iterable, Iterator
+from itertools import count, islice, pairwise
 from random import Random
-from typing import Final
+from typing import Final, NamedTuple
 
 from fuseboard_engine.scenario.model import Scenario
 from fuseboard_engine.scenario_file.step import StepPart
@@ -58,8 +58,8 @@ def _end_of(steps: list[StepPart], place: int, duration: float) -> StepPart | No
 def arrivals(traffic: TrafficPart, duration: float, rng: Random) -> Iterator[float]:
     """Yield the seconds from a scenario's beginning at which tasks arrive; several at once in a burst.
 
-    With a ramp, the k-th arrival is where the integral of the rate is k: for a rate that goes from a to b within T
-    seconds, a*t + (b-a)*t^2/(2T).
+    The k-th arrival is where the integral of the rate is k: for a ramp from a to b within T seconds,
+    a*t + (b-a)*t^2/(2T).
 
     Args:
         traffic: The stream of tasks.
@@ -67,16 +67,44 @@ def arrivals(traffic: TrafficPart, duration: float, rng: Random) -> Iterator[flo
         rng: The source of chance.
     """
     end = duration if traffic.until is None else min(traffic.until, duration)
-    seconds, first = end - traffic.start, traffic.per_second / traffic.burst
-    last = first if traffic.ramp_to is None else traffic.ramp_to / traffic.burst
-    expected = 0.0  # bursts
-    while True:
-        expected += _gap(traffic, rng)
-        at = _time_of(expected, first, last, seconds)
-        if at >= seconds:
-            return
+    if traffic.times:
+        yield from (at for at in sorted(traffic.times) if traffic.start <= at < end)
+        return
+    for at in _bursts(_phases(traffic, end), lambda: _gap(traffic, rng)):
         for _ in range(traffic.burst):
-            yield traffic.start + at
+            yield at
+
+
+class _Phase(NamedTuple):
+    """A time in which the rate changes evenly: from when until when (seconds), and the bursts a second then."""
+
+    since: float
+    until: float
+    first: float
+    last: float
+
+
+def _phases(traffic: TrafficPart, end: float) -> Iterator[_Phase]:
+    """Yield the phases of a stream, from its start to its end."""
+    if traffic.per_second is not None:
+        last = traffic.per_second if traffic.ramp_to is None else traffic.ramp_to
+        yield _Phase(traffic.start, end, traffic.per_second / traffic.burst, last / traffic.burst)
+        return
+    changes = [*traffic.rates, (end, 0.0)]
+    for (since, rate), (until, _) in pairwise(changes):
+        if (since := max(since, traffic.start)) < (until := min(until, end)):
+            yield _Phase(since, until, rate / traffic.burst, rate / traffic.burst)
+
+
+def _bursts(phases: Iterable[_Phase], gap: Callable[[], float]) -> Iterator[float]:
+    """Yield when bursts arrive, given the gaps between them as shares of the average one."""
+    wanted = gap()  # bursts until the next one, counted from the beginning of the phase
+    for phase in phases:
+        seconds = phase.until - phase.since
+        while (at := _time_of(wanted, phase.first, phase.last, seconds)) < seconds:
+            yield phase.since + at
+            wanted += gap()
+        wanted -= seconds * (phase.first + phase.last) / 2
 
 
 def _gap(traffic: TrafficPart, rng: Random) -> float:
@@ -92,7 +120,7 @@ def _time_of(expected: float, first: float, last: float, seconds: float) -> floa
     `first` and `last` are the bursts a second at the beginning and after `seconds`.
     """
     if first == last:
-        return expected / first
+        return expected / first if first else math.inf
     slope = (last - first) / seconds
     root = first * first + 2 * slope * expected
     # The stable form of (sqrt(root) - first) / slope: it loses no digits where the ramp is nearly flat.

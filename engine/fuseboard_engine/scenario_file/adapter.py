@@ -9,6 +9,7 @@ from fuseboard_engine.faults.table import Share
 from fuseboard_engine.policy_base import SomeSeconds
 from fuseboard_engine.retry.policy import RetryPolicy
 from fuseboard_engine.scenario_file.part import Part
+from fuseboard_engine.scenario_file.recorded_calls import RecordedCallsPart
 
 
 class AdapterPart(Part):
@@ -20,3 +21,6 @@ class AdapterPart(Part):
     breaker: BreakerPolicy | None = Field(default=None, description="its own breaker policy")
     retry: RetryPolicy | None = Field(default=None, description="its own retry policy")
     tags: tuple[str, ...] = Field(default=(), description="words to filter by")
+    recorded: tuple[RecordedCallsPart, ...] = Field(
+        default=(), description="calls that it repeats, as they were recorded, in place of its latency and failure_rate"
+    )

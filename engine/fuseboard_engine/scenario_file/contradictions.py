@@ -38,6 +38,8 @@ def contradictions(data: Mapping[str, Any]) -> Iterator[tuple[Location, str]]:
         if adapters and isinstance(tag, str) and tag not in tags:
             yield ("timeline", place, "tag"), f"no adapter here has the tag {tag!r}; {did_you_mean(tag, tags)}"
     yield from expectation_contradictions(data.get("expect"), adapters, end)
+    for name, part in adapters.items():
+        yield from _recorded_calls(("adapters", name), _mapping(part))
     for place, stream in enumerate(_sequence(data.get("traffic"))):
         yield from _empty_traffic(("traffic", place), _mapping(stream), end)
 
@@ -72,6 +74,22 @@ def _repetition(where: Location, step: Mapping[str, Any], end: Any) -> Iterator[
         yield (*where, "every"), f"it happens more than {MOST_REPETITIONS:,} times; write a longer time"
 
 
+def _recorded_calls(where: Location, adapter: Mapping[str, Any]) -> Iterator[tuple[Location, str]]:
+    """Find recorded calls that are not in the order of their times, and fields that they make useless."""
+    parts = [_mapping(part) for part in _sequence(adapter.get("recorded"))]
+    for name in ("latency", "spread", "failure_rate"):
+        if parts and name in adapter:
+            yield (*where, name), "the recorded calls have this too; remove one of them"
+    before = 0.0
+    for place, part in enumerate(parts):
+        at, until = part.get("at"), part.get("until")
+        if _both_numbers(at, before) and at < before:  # type: ignore[operator]
+            yield (*where, "recorded", place, "at"), f"{at:g} s is before the calls above; keep the order of time"
+        if _both_numbers(at, until) and until < at:  # type: ignore[operator]
+            yield (*where, "recorded", place, "until"), f"{until:g} s is before at: {at:g} s"
+        before = at if isinstance(at, int | float) else before
+
+
 def _tags_of(adapters: Mapping[str, Any]) -> list[str]:
     tags = (tag for part in adapters.values() for tag in _sequence(_mapping(part).get("tags")))
     return list(dict.fromkeys(tag for tag in tags if isinstance(tag, str)))
@@ -85,6 +103,15 @@ def _empty_traffic(where: Location, stream: Mapping[str, Any], end: Any) -> Iter
         yield (*where, "start"), f"{start:g} s is not before until: {until:g} s, so there is no task"
     elif _both_numbers(start, end) and start >= end:
         yield (*where, "start"), f"{start:g} s is not before the end at {end:g} s, so there is no task"
+    for name in ("ramp_to", "burst", "arrivals"):
+        if name in stream and (stream.get("times") or (name == "ramp_to" and stream.get("rates"))):
+            yield (*where, name), "only a stream with `per_second` uses this; remove it"
+    before = -1.0
+    for place, rate in enumerate(_sequence(stream.get("rates"))):
+        since: Any = next(iter(_sequence(rate)), None)
+        if _both_numbers(since, before) and since <= before:
+            yield (*where, "rates", place), f"{since:g} s is not after the one above; keep the order of time"
+        before = since if isinstance(since, int | float) else before
 
 
 def _both_numbers(one: Any, other: Any) -> bool:

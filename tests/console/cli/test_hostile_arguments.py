@@ -32,6 +32,8 @@ COMMANDS = [
     ["config", "check", HOSTILE],
     ["config", "schema", f"/nope/{HOSTILE}"],
     ["scenario", "check", HOSTILE],
+    ["scenario", "from-recording", HOSTILE],
+    ["scenario", "from-recording", "FILE", "--engine", HOSTILE],
     ["demo", HOSTILE],
     [HOSTILE],
 ]

@@ -190,3 +190,40 @@ def test_traffic_of_any_shape_stays_in_order_and_within_its_time(
     highest = max(per_second, ramp_to or 0.0)
     if arrives != "poisson":
         assert len(made) <= (10.0 - start) * highest / 0.6 + burst
+
+
+rates = st.lists(st.floats(0, 200), min_size=1, max_size=6)
+
+
+@given(rates, st.integers(1, 3))
+def test_rates_that_change_give_as_many_tasks_as_their_integral(found: list[float], burst: int) -> None:
+    steps = tuple((3.0 * place, rate) for place, rate in enumerate(found))
+    traffic = TrafficPart(rates=steps, arrivals="constant", burst=burst)
+    times = list(arrivals(traffic, 3.0 * len(found), Random(1)))
+    assert abs(len(times) - 3 * sum(found)) <= burst + 1e-6
+    assert times == sorted(times)
+    assert all(0 <= at < 3 * len(found) for at in times)
+    for place, rate in enumerate(found):
+        here = sum(3 * place <= at < 3 * place + 3 for at in times)
+        assert abs(here - 3 * rate) <= 2 * burst
+
+
+def test_tasks_arrive_at_the_times_that_are_given() -> None:
+    traffic = TrafficPart(times=(4.0, 1.5, 1.5, 30.0), start=1.0)
+    assert list(arrivals(traffic, 20.0, Random(1))) == [1.5, 1.5, 4.0]
+
+
+@pytest.mark.parametrize(
+    ("traffic", "reason"),
+    [
+        ("{type: a}", "set one of per_second, rates and times"),
+        ("{per_second: 1, times: [1]}", "set one of per_second, rates and times"),
+        ("{times: [1], burst: 2}", "traffic.0.burst: only a stream with `per_second` uses this; remove it"),
+        ("{rates: [[0, 1]], ramp_to: 2}", "traffic.0.ramp_to: only a stream with `per_second` uses this"),
+        ("{rates: [[5, 1], [5, 2]]}", "traffic.0.rates.1: 5 s is not after the one above; keep the order of time"),
+    ],
+)
+def test_traffic_that_contradicts_itself_is_refused(traffic: str, reason: str) -> None:
+    with pytest.raises(DocumentError) as raised:
+        scenario("{at: 1, say: hello}", traffic)
+    assert reason in str(raised.value)

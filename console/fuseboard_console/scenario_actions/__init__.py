@@ -1,0 +1,1 @@
+"""The actions of `fuseboard scenario` that are long enough for a module of their own."""

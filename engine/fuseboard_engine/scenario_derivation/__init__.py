@@ -1,0 +1,1 @@
+"""Scenarios made from the events of a recording."""
