@@ -75,6 +75,17 @@ def age(text: str) -> float:
         raise ArgumentTypeError(f"{text!r} is not an age; {error}") from None
 
 
+def position(text: str) -> float:
+    """Return a number of seconds from a beginning: 0 or more, at most a day."""
+    try:
+        value = float(text)
+    except ValueError:
+        value = -1.0
+    if not 0 <= value <= 86_400:
+        raise ArgumentTypeError(f"{text!r} is not a number of seconds between 0 and 86400")
+    return value
+
+
 def speed(text: str) -> float:
     """Return a speed: 0.25 to 64 times as fast."""
     try:

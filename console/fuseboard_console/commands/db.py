@@ -256,11 +256,12 @@ def _backup(args: Namespace) -> int:
     import json
 
     from fuseboard_console.cli.output import print_out
+    from fuseboard_console.terminal.progress import ProgressLine
     from fuseboard_console.text.formatting import byte_size
     from fuseboard_storage.maintenance.backup import backup
 
-    with _Percent() as percent:
-        size = backup(args.file, args.target, percent.show)
+    with ProgressLine() as progress:
+        size = backup(args.file, args.target, progress.show)
     if args.json:
         print_out(json.dumps({"file": str(args.target), "bytes": size}))
     else:
@@ -272,11 +273,12 @@ def _compact(args: Namespace) -> int:
     import json
 
     from fuseboard_console.cli.output import print_out
+    from fuseboard_console.terminal.progress import ProgressLine
     from fuseboard_console.text.formatting import byte_size
     from fuseboard_storage.maintenance.compact import compact
 
-    with _Percent() as percent:
-        done = compact(args.file, percent.show)
+    with ProgressLine() as progress:
+        done = compact(args.file, progress.show)
     if args.json:
         print_out(json.dumps(done._asdict()))
         return exit_codes.OK
@@ -368,34 +370,3 @@ def _advice(beside: str) -> str:
     if re.search(r"\.version-\d+\.bak(-\d+)?$", beside):  # to forget in it would convert it, and copy it again first
         return "It is the copy of an earlier version. Delete it when it is no longer needed."
     return "If it is a copy of the recording, repeat this for it."
-
-
-class _Percent:
-    """Shows on a terminal how far the work is, on one line of standard error that is removed at the end."""
-
-    def __init__(self) -> None:
-        self._shown = ""
-
-    def __enter__(self) -> _Percent:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        if self._shown:
-            self._write(f"\r{' ' * len(self._shown)}\r")
-
-    def show(self, done: int, total: int) -> None:
-        """Show the share of the work that is done."""
-        import sys
-
-        text = f"{done / max(1, total):4.0%}"
-        if text != self._shown and sys.stderr.isatty():
-            self._shown = text
-            self._write(f"\r{text}")
-
-    def _write(self, text: str) -> None:
-        import sys
-        from contextlib import suppress
-
-        with suppress(OSError):
-            sys.stderr.write(text)
-            sys.stderr.flush()

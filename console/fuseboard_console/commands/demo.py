@@ -74,18 +74,11 @@ def run(args: Namespace) -> int:
 
 
 def _plain(args: Namespace) -> int:
-    from fuseboard_console.cli.output import print_out
-    from fuseboard_console.commands.scenario import find, play_virtually
-    from fuseboard_console.views.events.narrator import verdict_lines
+    from fuseboard_console.commands.scenario import run_and_print
+    from fuseboard_console.scenario_actions.files import find
     from fuseboard_engine.scenario.model import load
 
-    scenario = load(find(args.scenario))
-    verdict, lines = play_virtually(scenario)
-    print_out(f"{scenario.title}\n")
-    print_out(f"Played {scenario.duration:g} s in virtual time. Times are relative to the start of the scenario.\n")
-    for line in [*lines, "", *verdict_lines(verdict, scenario.duration)]:
-        print_out(line)
-    return exit_codes.NOT_DONE if verdict.broken else exit_codes.OK
+    return run_and_print(load(find(args.scenario)))
 
 
 def _live(args: Namespace) -> int:
@@ -93,7 +86,7 @@ def _live(args: Namespace) -> int:
 
     from fuseboard_console.cli.interrupts import run_loop
     from fuseboard_console.cli.output import complain
-    from fuseboard_console.commands.scenario import find
+    from fuseboard_console.scenario_actions.files import find
 
     preferences = preferences_of(args)
     scenario = find(args.scenario)

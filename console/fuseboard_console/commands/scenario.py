@@ -10,7 +10,7 @@ from shutil import get_terminal_size
 from typing import TYPE_CHECKING, Any
 
 from fuseboard_console.cli import exit_codes
-from fuseboard_console.cli.arguments import speed
+from fuseboard_console.cli.arguments import position, speed
 from fuseboard_console.scenario_actions.from_recording import add_recorded_scenario_arguments
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ SUMMARY = "play failure scenarios, or check them as tests"
 DESCRIPTION = """A scenario is a YAML file: adapters, traffic, a timeline of faults, and the expected results.
 Refer to it by its path, or by its name if it comes with Fuseboard."""
 EXAMPLES = """  fuseboard scenario list                                 the scenarios that come with Fuseboard
-  fuseboard scenario show primary-outage > mine.yaml      start one of your own
+  fuseboard scenario new mine.yaml                        start one of your own
   fuseboard scenario check mine.yaml                      test it in virtual time, in milliseconds
   fuseboard scenario play mine.yaml --record mine.db      play it in real time; watch it from a second terminal"""
 ORDER = 60
@@ -38,6 +38,11 @@ _CHECK_EXAMPLES = """  fuseboard scenario check primary-outage        one that c
 _FROM_RECORDING_EXAMPLES = """  fuseboard scenario from-recording checkout.db > incident.yaml                 all of it
   fuseboard scenario from-recording checkout.db --from 03:12 --to 03:40 -o incident.yaml
   fuseboard scenario from-recording checkout.db --adapter claude                only the tasks that it was given"""
+_NEW_EXAMPLES = """  fuseboard scenario new search-outage.yaml
+  fuseboard scenario new search-outage.yaml --adapters eu-search,us-search"""
+_RUN_EXAMPLES = """  fuseboard scenario run primary-outage                   what happens, at once
+  fuseboard scenario run mine.yaml --record mine.db       keep it, for `fuseboard replay mine.db` and all other commands
+  fuseboard scenario run mine.yaml --replay 12.5          look at its second 12.5 in the console"""
 _PLAY_EXAMPLES = """  fuseboard scenario play primary-outage                        print what happens, as it happens
   fuseboard scenario play mine.yaml --record mine.db            record it; run `fuseboard watch mine.db` elsewhere
   fuseboard scenario play mine.yaml --record mine.db --again    repeat it until Ctrl-C"""
@@ -58,22 +63,32 @@ def add_arguments(parser: ArgumentParser) -> None:
 
     action("list", "list the scenarios that come with Fuseboard")
     show = action("show", "print a scenario's file")
+    new = action("new", "write a scenario to start from, with comments", _NEW_EXAMPLES)
+    new.add_argument("file", metavar="FILE", nargs="?", help="the new file (default: standard output)")
+    new.add_argument("--name", metavar="NAME", help="the scenario's name (default: that of the file)")
+    new.add_argument("--adapters", metavar="A,B", help="the adapters' names (default: primary,secondary)")
     check = action(
         "check", "play scenarios in virtual time and compare the results with their expectations", _CHECK_EXAMPLES
     )
     check.add_argument(
         "scenario", nargs="+", metavar="SCENARIO", help="a file, a folder, or a name from `fuseboard scenario list`"
     )
+    run = action("run", "play a scenario in virtual time, at once, and print what happens", _RUN_EXAMPLES)
     check.add_argument("--junit", metavar="FILE", help="also write the results as JUnit XML")
     schema = action("schema", "print the JSON Schema of a scenario's file, for editors")
     schema.add_argument("file", metavar="FILE", nargs="?", help="the file to write (default: standard output)")
     derive = action("from-recording", "print a scenario that repeats what a recording tells", _FROM_RECORDING_EXAMPLES)
     add_recorded_scenario_arguments(derive)
     play = action("play", "play a scenario in real time and print what happens", _PLAY_EXAMPLES)
-    for action_parser in (show, play):
+    for action_parser in (show, run, play):
         action_parser.add_argument(
             "scenario", metavar="SCENARIO", help="a file, or a name from `fuseboard scenario list`"
         )
+    run.add_argument("--record", metavar="FILE", help="record to this new file")
+    run.add_argument(
+        "--replay", metavar="SECOND", type=position, help="then replay it in the console, from this second on"
+    )
+    run.add_argument("--quiet", action="store_true", help="print nothing")
     play.add_argument("--record", metavar="FILE", help="record to this file, so that a console can watch")
     play.add_argument("--again", action="store_true", help="repeat the scenario until stopped")
     play.add_argument(
@@ -94,49 +109,71 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 def run(args: Namespace) -> int:
     """Run the action and return the exit code."""
-    from fuseboard_console.cli.output import complain_of_document, print_out
+    from fuseboard_console.cli.output import complain_of_document
+    from fuseboard_console.scenario_actions.from_recording import write_scenario
     from fuseboard_engine.documents.loader import DocumentError
     from fuseboard_storage.errors import RecordingError
 
+    actions = {
+        "list": _list,
+        "show": _show,
+        "new": _new,
+        "check": _check,
+        "from-recording": write_scenario,
+        "schema": _schema,
+        "run": _run_virtually,
+        "play": _play,
+    }
     try:
-        if args.action == "list":
-            print_out(_list_text(get_terminal_size().columns if sys.stdout.isatty() else 0))
-            return exit_codes.OK
-        if args.action == "show":
-            print_out(find(args.scenario).read_text(encoding="utf-8"), end="")
-            return exit_codes.OK
-        if args.action == "check":
-            return _check(args.scenario, args.junit)
-        if args.action == "from-recording":
-            from fuseboard_console.scenario_actions.from_recording import write_scenario
-
-            return write_scenario(args)
-        if args.action == "schema":
-            return _schema(args.file)
-        return _play(args)
+        return actions[args.action](args)
     except (DocumentError, RecordingError) as error:
         names = getattr(args, "scenario", ())
-        complain_of_document(error, *([names] if isinstance(names, str) else names))
+        given = [names] if isinstance(names, str) else names
+        complain_of_document(error, *given, getattr(args, "record", None) or "")
         return exit_codes.BAD_INPUT
 
 
-def find(name: str) -> Path:
-    """Return the file of a scenario, given its path or its name.
+def _list(args: Namespace) -> int:
+    from fuseboard_console.cli.output import print_out
 
-    Raises:
-        DocumentError: There is neither such a name nor such a file.
-    """
-    from fuseboard_console.text.suggestions import did_you_mean
-    from fuseboard_engine.documents.loader import DocumentError
-    from fuseboard_scenarios import shipped
+    print_out(_list_text(get_terminal_size().columns if sys.stdout.isatty() else 0))
+    return exit_codes.OK
 
-    known = shipped()
-    if name in known:
-        return known[name]
-    if not Path(name).exists():
-        hint = did_you_mean(name, list(known)) or " `fuseboard scenario list` lists those that come with Fuseboard."
-        raise DocumentError(f"There is no scenario {name!r}, and no such file.{hint}")
-    return Path(name)
+
+def _show(args: Namespace) -> int:
+    from fuseboard_console.cli.output import print_out
+    from fuseboard_console.scenario_actions.files import find
+
+    print_out(find(args.scenario).read_text(encoding="utf-8"), end="")
+    return exit_codes.OK
+
+
+def _new(args: Namespace) -> int:
+    from fuseboard_console.cli.output import complain, print_out, reason_of
+    from fuseboard_console.scenario_actions.starter import ADAPTERS, name_for, starter
+    from fuseboard_console.text.safe_text import safe_text
+    from fuseboard_engine.documents.loader import parse
+    from fuseboard_engine.scenario.model import Scenario
+
+    name = name_for(args.file) if args.name is None else args.name
+    text = starter(name, ADAPTERS if args.adapters is None else [part.strip() for part in args.adapters.split(",")])
+    parse(text, Scenario, args.file or "the new scenario")  # a name may be one that no scenario can have
+    if args.file is None:
+        print_out(text, end="")
+        return exit_codes.OK
+    file = safe_text(args.file, 200)
+    try:
+        with Path(args.file).open("x", encoding="utf-8") as output:
+            output.write(text)
+    except FileExistsError:
+        complain(f"{file} exists already. Choose another name.")
+    except (OSError, ValueError) as error:  # a name with a NUL is a ValueError
+        reason = reason_of(error) if isinstance(error, OSError) else str(error)
+        complain(f"{file} cannot be written: {reason}. Choose another path.")
+    else:
+        print_out(f"Wrote {file}. Test it: fuseboard scenario check {file}")
+        return exit_codes.OK
+    return exit_codes.BAD_INPUT
 
 
 def _list_text(columns: int) -> str:
@@ -155,101 +192,113 @@ def _list_text(columns: int) -> str:
     return "\n".join(lines)
 
 
-def _schema(file: str | None) -> int:
+def _schema(args: Namespace) -> int:
     import json
 
     from fuseboard_console.cli.output import print_or_write
     from fuseboard_engine.scenario.model import schema
 
-    return print_or_write(json.dumps(schema(), indent=2), file)
+    return print_or_write(json.dumps(schema(), indent=2), args.file)
 
 
-def _check(names: list[str], report: str | None) -> int:
+def _check(args: Namespace) -> int:
     import time
+    from functools import partial
 
     from fuseboard_console.cli.output import complain, flush_out, print_or_write, print_out
-    from fuseboard_console.text.formatting import plural
-    from fuseboard_console.views.lists.junit import Checked, junit_xml
+    from fuseboard_console.scenario_actions.files import load_all
+    from fuseboard_console.scenario_actions.virtual_run import play_virtually
+    from fuseboard_console.terminal.progress import ProgressLine
+    from fuseboard_console.views.lists.scenario_results import Checked, junit_xml, result_line, summary_line
 
-    checked = []
-    for file, scenario in _load_all(names):
-        began = time.perf_counter()
-        verdict, _ = play_virtually(scenario)
-        checked.append(Checked(file, scenario.scenario, tuple(verdict.broken), time.perf_counter() - began))
-        word = "failed" if verdict.broken else "passed"
-        answered = "" if verdict.success_rate is None else f", {verdict.success_rate:.1%} answered"
-        print_out(f"{scenario.scenario}: {word}, {plural(verdict.tasks, 'task')}{answered}")
-        flush_out()
-        for line in verdict.broken:
-            complain(f"  {line}")
-    if report is not None and (code := print_or_write(junit_xml(checked), report)):
+    scenarios = load_all(args.scenario)
+    total = sum(scenario.duration for _, scenario in scenarios)
+    checked: list[Checked] = []
+    with ProgressLine() as progress:
+        for file, scenario in scenarios:
+            done, began = sum(one.scenario.duration for one in checked), time.perf_counter()
+            show = partial(progress.show, total=total, what=scenario.scenario, before=done)
+            verdict = play_virtually(scenario, progress=show)
+            checked.append(Checked(file, scenario, verdict, time.perf_counter() - began))
+            progress.clear()
+            print_out(result_line(checked[-1]))
+            flush_out()
+            for failure in verdict.failures:
+                complain(f"  {failure}")
+                if failure.at is not None:
+                    complain(f"    {replay_command(file, failure.at)}")
+    if len(checked) > 1:
+        print_out(summary_line(checked))
+    if args.junit is not None and (code := print_or_write(junit_xml(checked), args.junit)):
         return code
-    return exit_codes.NOT_DONE if any(one.broken for one in checked) else exit_codes.OK
+    return exit_codes.NOT_DONE if any(one.verdict.failures for one in checked) else exit_codes.OK
 
 
-def _load_all(names: list[str]) -> list[tuple[Path, Scenario]]:
-    """Load scenarios, given their paths, folders or names. Return each with its file.
+def replay_command(file: Path, at: float) -> str:
+    """Return the command that shows a moment of a scenario in the console."""
+    import shlex
 
-    Raises:
-        DocumentError: Some have mistakes; the text lists those of all of them.
-    """
-    from fuseboard_engine.documents.loader import DocumentError
+    from fuseboard_scenarios import shipped
+
+    name = file.stem if file in shipped().values() else str(file)
+    return f"fuseboard scenario run {shlex.quote(name)} --replay {max(0.0, at):.2f}"
+
+
+def _run_virtually(args: Namespace) -> int:
+    import tempfile
+
+    from fuseboard_console.cli.output import complain, is_dumb
+    from fuseboard_console.scenario_actions.files import find
+    from fuseboard_console.scenario_actions.virtual_run import create_recording
     from fuseboard_engine.scenario.model import load
 
-    scenarios, mistakes = [], []
-    for name in names:
-        try:
-            for file in _files_of(find(name)):
-                try:
-                    scenarios.append((file, load(file)))
-                except DocumentError as error:
-                    mistakes.append(str(error))
-        except DocumentError as error:
-            mistakes.append(str(error))
-    if mistakes:
-        raise DocumentError("\n".join(mistakes))
-    return scenarios
+    scenario = load(find(args.scenario))
+    if args.replay is not None and (is_dumb() or not (sys.stdin.isatty() and sys.stdout.isatty())):
+        complain("--replay needs a terminal that can show a screen. Without it, `scenario run` prints what happens.")
+        return exit_codes.BAD_INPUT
+    if args.record is not None:
+        create_recording(args.record)
+    if args.replay is None:
+        return run_and_print(scenario, recording=args.record, quiet=args.quiet)
+    if args.record is not None:
+        return _run_and_replay(scenario, args.record, args.replay)
+    with tempfile.TemporaryDirectory(prefix="fuseboard-run-") as folder:
+        return _run_and_replay(scenario, str(Path(folder) / f"{scenario.scenario}.db"), args.replay)
 
 
-def _files_of(path: Path) -> list[Path]:
-    """Return a file itself, or the scenario files in a folder and its folders, by name.
+def _run_and_replay(scenario: Scenario, recording: str, at: float) -> int:
+    """Record a run and replay it in the console from a second on; return the exit code."""
+    from fuseboard_console.app.launch import watch_replay
+    from fuseboard_console.cli.interrupts import run_loop
+    from fuseboard_console.scenario_actions.virtual_run import play_virtually
+    from fuseboard_console.terminal.progress import ProgressLine
 
-    Raises:
-        DocumentError: There is none in the folder.
-    """
-    from fuseboard_engine.documents.loader import DocumentError
-
-    if not path.is_dir():
-        return [path]
-    files = sorted(file for file in path.rglob("*.y*ml") if file.suffix in (".yaml", ".yml") and file.is_file())
-    if not files:
-        raise DocumentError(f"{path} has no scenario: its files end with .yaml or .yml.")
-    return files
+    with ProgressLine() as progress:
+        show = progress.show
+        play_virtually(scenario, recording=recording, progress=lambda done: show(done, scenario.duration))
+    return run_loop(watch_replay(recording, begin=lambda start, end: start + round(at * 1e6), speed=1.0))
 
 
-def play_virtually(scenario: Scenario) -> tuple[Verdict, list[str]]:
-    """Play a scenario in virtual time; return the verdict and a line for each notable event."""
-    import asyncio
+def run_and_print(scenario: Scenario, *, recording: str | None = None, quiet: bool = False) -> int:
+    """Play a scenario in virtual time and print what happens, unless `quiet`; return the exit code."""
+    from fuseboard_console.cli.output import print_out
+    from fuseboard_console.scenario_actions.virtual_run import play_virtually
+    from fuseboard_console.views.events.narrator import verdict_lines
 
-    from fuseboard_console.views.events.narrator import EventNarrator
-    from fuseboard_engine.scenario.player import Player
-    from fuseboard_engine.virtual_time import VirtualTimeLoop
-
-    loop = VirtualTimeLoop()
-    events: list[Event] = []
-
-    async def main() -> Verdict:
-        return await Player(scenario, wall=loop.wall, on_event=events.append).play()
-
-    narrator = EventNarrator(loop.wall())
-    with asyncio.Runner(loop_factory=lambda: loop) as runner:
-        verdict = runner.run(main())
-    return verdict, [line for event in events if (line := narrator.narrate(event))]
+    if not quiet:
+        print_out(f"{scenario.title}\n")
+        print_out(f"Played {scenario.duration:g} s in virtual time. Times are relative to the start of the scenario.\n")
+    verdict = play_virtually(scenario, recording=recording, print_line=None if quiet else print_out)
+    if not quiet:
+        for line in ["", *verdict_lines(verdict, scenario.duration)]:
+            print_out(line)
+    return exit_codes.NOT_DONE if verdict.broken else exit_codes.OK
 
 
 def _play(args: Namespace) -> int:
     from fuseboard_console.cli.interrupts import run_loop
     from fuseboard_console.cli.output import print_out
+    from fuseboard_console.scenario_actions.files import find
     from fuseboard_console.views.events.narrator import verdict_lines
     from fuseboard_engine.scenario.model import load
     from fuseboard_engine.scenario.paced_time import PacedLoop

@@ -1,1 +1,1 @@
-"""The actions of `fuseboard scenario` that are long enough for a module of their own."""
+"""What the actions of `fuseboard scenario` do: finding files, a new one, one from a recording, runs in virtual time."""

@@ -25,6 +25,8 @@ def contradictions(data: Mapping[str, Any]) -> Iterator[tuple[Location, str]]:
         ),
         *((("timeline", place, "adapter"), _mapping(step).get("adapter")) for place, step in enumerate(timeline)),
     ]
+    if "" in adapters:
+        yield ("adapters", ""), "an adapter needs a name"
     for where, name in named:
         if adapters and isinstance(name, str) and name not in adapters:
             yield where, f"there is no adapter {name!r} here; {did_you_mean(name, adapters)}"

@@ -34,6 +34,12 @@ COMMANDS = [
     ["scenario", "check", HOSTILE],
     ["scenario", "from-recording", HOSTILE],
     ["scenario", "from-recording", "FILE", "--engine", HOSTILE],
+    ["scenario", "run", HOSTILE],
+    ["scenario", "run", "primary-outage", "--record", f"/nope/{HOSTILE}"],
+    ["scenario", "play", "primary-outage", "--record", f"/nope/{HOSTILE}"],
+    ["scenario", "run", "primary-outage", "--replay", HOSTILE],
+    ["scenario", "new", f"/nope/{HOSTILE}"],
+    ["scenario", "new", "--name", HOSTILE],
     ["demo", HOSTILE],
     [HOSTILE],
 ]

@@ -51,7 +51,9 @@ def test_ctrl_c_ends_a_command_with_130_and_without_a_word(ended: Path, words: l
 
 
 @pytest.mark.parametrize(
-    "words", [["scenario", "check", "primary-outage"], ["config", "presets"], ["--help"]], ids=" ".join
+    "words",
+    [["scenario", "check", "primary-outage"], ["scenario", "new"], ["config", "presets"], ["--help"]],
+    ids=" ".join,
 )
 @pytest.mark.parametrize("calls", [3, 1_000, 4_000])
 def test_ctrl_c_ends_a_command_without_a_recording_alike(words: list[str], calls: int) -> None:

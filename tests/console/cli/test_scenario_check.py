@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import re
+import shlex
+import sys
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -12,7 +15,9 @@ from fuseboard_console.cli import exit_codes
 from fuseboard_engine.faults.table import FAULTS
 from fuseboard_scenarios import shipped
 from support.command_line import fuseboard
+from support.terminal import Terminal
 
+FUSEBOARD = (sys.executable, "-m", "fuseboard_console")
 QUIET = """
 scenario: quiet
 title: Nothing happens
@@ -46,16 +51,37 @@ def folder(tmp_path: Path) -> Path:
 def test_the_scenarios_of_a_folder_and_of_those_in_it_are_checked(folder: Path) -> None:
     done = fuseboard("scenario", "check", folder)
     assert done.returncode == exit_codes.NOT_DONE
-    first, second = done.stdout.splitlines()
+    first, second, last = done.stdout.splitlines()
     assert first.startswith("failing: failed, ") and second.startswith("quiet: passed, ")
+    assert last == "2 scenarios, 1 failed: failing"
 
 
 def test_a_failed_expectation_says_when(folder: Path) -> None:
     done = fuseboard("scenario", "check", folder / "more" / "failing.yml")
-    rate, states, end = done.stderr.splitlines()
+    rate, _, states, _, end, _ = done.stderr.splitlines()
     assert "expected 90.0% or more; the first without an answer at 2." in rate
     assert "states.a: was closed → open, expected open → closed within it; its last change at 2." in states
     assert "end.a: open, expected closed; its last change at 2." in end
+
+
+def test_a_failed_expectation_names_the_command_that_shows_the_moment(folder: Path) -> None:
+    failing = folder / "more" / "failing.yml"
+    told = fuseboard("scenario", "check", failing).stderr.splitlines()[-1].strip()
+    assert told.startswith(f"fuseboard scenario run {failing} --replay 2.")
+    with Terminal(*FUSEBOARD, *shlex.split(told)[1:]) as terminal:
+        terminal.wait_for("SCENARIO")
+        terminal.wait_for("00:00:02")  # of the virtual clock
+        terminal.wait_for("OPEN")
+        terminal.press("q")
+        assert terminal.ended() == 0
+
+
+def test_a_terminal_shows_how_far_the_check_is_and_removes_it(folder: Path) -> None:
+    with Terminal(*FUSEBOARD, "scenario", "check", str(folder)) as terminal:
+        assert terminal.ended() == exit_codes.NOT_DONE
+        assert re.search(rb"\d%  quiet", terminal.raw)
+        assert "%  quiet" not in terminal.text
+        assert "2 scenarios, 1 failed: failing" in terminal.text
 
 
 def test_a_report_for_ci_names_each_scenario_and_what_failed(folder: Path, tmp_path: Path) -> None:
@@ -68,6 +94,8 @@ def test_a_report_for_ci_names_each_scenario_and_what_failed(folder: Path, tmp_p
     assert len(failing.findall("failure")) == 3
     assert "end.a: open, expected closed" in (failing.findall("failure")[2].get("message") or "")
     assert (quiet.get("name"), quiet.findall("failure")) == ("quiet", [])
+    figures = {one.get("name"): one.get("value") for one in quiet.iter("property")}
+    assert figures["seed"] == "1" and figures["tasks"] == figures["succeeded"] == figures["answered.a"]
 
 
 def test_a_report_that_cannot_be_written_is_reported(folder: Path, tmp_path: Path) -> None:
@@ -106,4 +134,6 @@ def test_the_schema_has_the_fields_and_faults_of_a_scenario(tmp_path: Path) -> N
 def test_every_scenario_that_comes_with_fuseboard_passes() -> None:
     done = fuseboard("scenario", "check", *shipped())
     assert (done.returncode, done.stderr) == (exit_codes.OK, "")
-    assert len(done.stdout.splitlines()) == len(shipped())
+    *results, last = done.stdout.splitlines()
+    assert len(results) == len(shipped())
+    assert last == f"{len(shipped())} scenarios, none failed"

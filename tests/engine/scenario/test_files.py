@@ -166,6 +166,10 @@ def test_a_negative_number_of_expected_answers_is_refused() -> None:
     assert text == "mine.yaml:8: expect.answered.gpt: must be 0 or more"
 
 
+def test_an_adapter_without_a_name_is_refused() -> None:
+    assert mistakes(SMALLEST.replace("gpt: {}", "'': {}")) == "mine.yaml:5: adapters.: an adapter needs a name"
+
+
 def test_a_field_given_twice_is_refused() -> None:
     assert mistakes(SMALLEST + "duration: 9\n") == "mine.yaml:8: duration is given twice; keep one"
 

@@ -1,0 +1,91 @@
+"""`fuseboard scenario run` and `new`: a run in virtual time that can be kept, and a file to start from."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from fuseboard_console.cli import exit_codes
+from fuseboard_engine.documents.loader import parse
+from fuseboard_engine.scenario.model import Scenario, load
+from support.command_line import fuseboard
+
+FAILING = """
+scenario: failing
+title: The only adapter is down
+duration: 50
+adapters: {a: {}}
+traffic: [{per_second: 50}]
+timeline: [{at: 2, adapter: a, fault: refused, say: Down it goes}]
+expect: {end: {a: closed}}
+"""
+
+
+@pytest.fixture
+def failing(tmp_path: Path) -> Path:
+    """A scenario that fails."""
+    (tmp_path / "failing.yaml").write_text(FAILING)
+    return tmp_path / "failing.yaml"
+
+
+def test_a_run_prints_what_happens_and_how_it_went(failing: Path) -> None:
+    done = fuseboard("scenario", "run", failing)
+    assert done.returncode == exit_codes.NOT_DONE
+    assert "   2.0 s  ── Down it goes" in done.stdout
+    assert "not as expected: end.a: open, expected closed; its last change at " in done.stdout
+    assert fuseboard("scenario", "run", failing, "--quiet").stdout == ""
+
+
+def test_a_run_is_recorded_whole_at_the_times_of_the_scenario(failing: Path, tmp_path: Path) -> None:
+    kept = tmp_path / "kept.db"
+    assert fuseboard("scenario", "run", failing, "--record", kept, "--quiet").returncode == exit_codes.NOT_DONE
+    events = fuseboard("events", kept, "--limit", "0").stdout
+    assert "00:00:02.000  scenario_step" in events
+    assert "dropped" not in events
+    assert events.count("route_finished") > 2_000
+    again = fuseboard("scenario", "run", failing, "--record", kept)
+    assert (again.returncode, again.stdout) == (exit_codes.BAD_INPUT, "")
+    assert "kept.db exists already. Choose another name for the recording." in again.stderr
+
+
+def test_a_replay_needs_a_terminal(failing: Path) -> None:
+    done = fuseboard("scenario", "run", failing, "--replay", "2")
+    assert (done.returncode, done.stdout) == (exit_codes.BAD_INPUT, "")
+    assert "--replay needs a terminal" in done.stderr
+
+
+@pytest.mark.parametrize("adapters", [None, "gpt", "gpt-4o, claude,mistral", "on,3,a: b,#c,'d',\"e\",{f},ü"])
+def test_a_new_scenario_passes_whatever_its_adapters_are_called(tmp_path: Path, adapters: str | None) -> None:
+    more = [] if adapters is None else ["--adapters", adapters]
+    assert fuseboard("scenario", "new", "My Outage.yaml", *more, cwd=tmp_path).returncode == exit_codes.OK
+    made = load(tmp_path / "My Outage.yaml")
+    assert made.scenario == "my-outage"
+    assert list(made.adapters) == [name.strip() for name in (adapters or "primary,secondary").split(",")]
+    done = fuseboard("scenario", "check", "My Outage.yaml", cwd=tmp_path)
+    assert (done.returncode, done.stderr) == (exit_codes.OK, "")
+
+
+def test_a_new_scenario_goes_to_standard_output_without_a_file() -> None:
+    done = fuseboard("scenario", "new", "--name", "search")
+    assert parse(done.stdout, Scenario, "x.yaml").scenario == "search"
+
+
+def test_a_new_scenario_replaces_no_file(failing: Path) -> None:
+    done = fuseboard("scenario", "new", failing)
+    assert (done.returncode, failing.read_text()) == (exit_codes.BAD_INPUT, FAILING)
+    assert "failing.yaml exists already. Choose another name." in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["--name", "My Scenario"], "scenario: write lower case letters, digits and dashes"),
+        (["--adapters", "a,a"], "a is given twice; keep one"),
+        (["--adapters", "a,"], "an adapter needs a name"),
+    ],
+)
+def test_a_new_scenario_is_refused_if_it_could_not_be_played(words: list[str], said: str) -> None:
+    done = fuseboard("scenario", "new", *words)
+    assert (done.returncode, done.stdout) == (exit_codes.BAD_INPUT, "")
+    assert said in done.stderr
