@@ -70,7 +70,7 @@ def _document(observation: Observation, name: str, title: str) -> dict[str, Any]
             for name, adapter in observation.adapters.items()
         },
     }
-    if chains := {kind or "default": list(order) for kind, order in observation.chains.items() if order}:
+    if chains := dict(_chains(observation)):
         data["preference"] = chains
     if observation.degraded:
         data["degraded"] = {kind: {"answer": "degraded"} for kind in sorted(observation.degraded)}
@@ -80,6 +80,13 @@ def _document(observation: Observation, name: str, title: str) -> dict[str, Any]
     if exact:
         data["expect"] = dict(_expectations(observation))
     return data
+
+
+def _chains(observation: Observation) -> Iterator[tuple[str, list[str]]]:
+    """Yield the chain of each type of task, without adapters that were never registered."""
+    for kind, order in observation.chains.items():
+        if there := [name for name in order if name in observation.adapters]:
+            yield kind or "default", there
 
 
 def slug(name: str) -> str:

@@ -13,7 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from fuseboard_engine.documents.loader import DocumentError, parse
-from fuseboard_engine.events import Event
+from fuseboard_engine.events import Event, PreferenceSet
 from fuseboard_engine.scenario.model import Scenario, load
 from fuseboard_engine.scenario.player import Player
 from fuseboard_engine.scenario_derivation.calls import LONGEST_RUN, SAMPLE, exact_parts, spans
@@ -93,6 +93,15 @@ def test_a_long_recording_becomes_spans_of_time_with_about_the_same_success() ->
     again = play(parse(text, Scenario, "busy.yaml"))
     assert abs(again.success_rate - first.success_rate) < 0.03
     assert abs(again.observation.tasks - first.observation.tasks) < first.observation.tasks * 0.02
+
+
+def test_a_chain_that_names_an_adapter_that_was_never_there_keeps_the_others() -> None:
+    observation = play(load(shipped()["all-out"])).observation
+    observation.add(PreferenceSet(at=observation.began_at, task_type="chat", order=("gpt", "added later")))
+    observation.add(PreferenceSet(at=observation.began_at, task_type="rag", order=("added later",)))
+    made = derived(observation)
+    assert made.preference["chat"] == ("gpt",)
+    assert "rag" not in made.preference
 
 
 def test_an_observation_without_tasks_cannot_be_repeated() -> None:
