@@ -23,6 +23,7 @@ BENCHMARKS = {
     "retention": "Retention while an engine writes at full speed",
     "writers": "Eight processes that write one recording",
     "reading": "Finding events in a large recording",
+    "tuning": "Replaying recorded attempts under other policies",
     "recording_size": "How large a recording becomes",
     "latency": "From event to another process, from command to breaker",
     "startup": "Cold starts",

@@ -49,6 +49,7 @@ FLOORS: dict[str, tuple[str, ...]] = {
         "scenario_file",
         "scenario",
         "scenario_derivation",
+        "policy_replay",
         "combine",
     ),
     "fuseboard_storage": (

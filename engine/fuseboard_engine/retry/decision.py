@@ -9,6 +9,9 @@ from fuseboard_engine.retry.attribution import Rule
 from fuseboard_engine.retry.budget import RetryBudget
 from fuseboard_engine.retry.policy import RetryPolicy
 
+ROUNDING = 1e-9
+"""Seconds by which a breaker's remaining wait may be off: it is the difference of two times of a clock."""
+
 
 def no_retry_reason(rule: Rule, error: BaseException, policy: RetryPolicy, number: int) -> str:
     """Return why an adapter is not retried after its `number`-th attempt (from 1) failed; empty if it may be.
@@ -61,7 +64,7 @@ def retry_delay(
         delay = max(delay, retry_after)
     if remaining is not None and delay >= remaining:
         return None, f"the deadline comes before the next attempt in {delay:.3g} s"
-    if open_for is not None and delay < open_for:
+    if open_for is not None and delay < open_for - ROUNDING:
         return None, f"its breaker opened for {open_for:.3g} s"
     if not budget.withdraw(now):
         return None, "the retry budget is spent"

@@ -130,7 +130,7 @@ class AttemptRunner:
                         and self.can_fail_over(route, adapter.name, True)
                         and route.return_to is not None
                     ):  # while it waited, its breaker opened and another adapter returned
-                        return await self.run_chain(_rest_of(route), route, retry)
+                        return await self.run_chain(rest_of(route), route, retry)
                     break
                 number += 1
                 caller = None if self.running is None else self.running.enter()
@@ -194,7 +194,7 @@ class AttemptRunner:
                     return True
                 if step.then == "failover":
                     if route.return_to is not None:
-                        return await self.run_chain(_rest_of(route), route, retry)
+                        return await self.run_chain(rest_of(route), route, retry)
                     break
                 wait = step.delay
                 if wait > 0:
@@ -380,7 +380,7 @@ class AttemptRunner:
         return False
 
 
-def _rest_of(route: ActiveRoute) -> tuple[str, ...]:
+def rest_of(route: ActiveRoute) -> tuple[str, ...]:
     """Return the adapters that a route which goes back to an earlier one still has to try, that one first."""
     assert route.return_to is not None
     rest = (route.return_to, *route.order[route.reached :])

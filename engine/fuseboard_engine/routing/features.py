@@ -68,8 +68,8 @@ class RoutingFeatures:
         self._update_all_out()
         limits = RouteLimits(policy.max_adapters, policy.max_attempts)
         self._router.limits = None if limits == RouteLimits() else limits
-        if self._ejection_limits is None or _shares(before) != _shares(policy):
-            self._set_ejection_limits(_shares(policy))
+        if self._ejection_limits is None or ejection_shares(before) != ejection_shares(policy):
+            self._set_ejection_limits(ejection_shares(policy))
 
     def use(self, policy: RoutingPolicy) -> None:
         """Deprecated name of `update_policy`."""
@@ -151,7 +151,7 @@ class RoutingFeatures:
             self._ejection_limits.add(adapter.name, adapter.tags, adapter.breaker.state)
 
 
-def _shares(policy: RoutingPolicy) -> dict[str, float]:
+def ejection_shares(policy: RoutingPolicy) -> dict[str, float]:
     """Return the share that may be out by tag; the empty tag is all adapters."""
     whole = {} if policy.max_out_share is None else {"": policy.max_out_share}
     return {**policy.max_out_by_tag, **whole}

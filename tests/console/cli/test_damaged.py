@@ -50,7 +50,7 @@ def damaged(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
         ["events", "--follow"],
         ["failures"],
         ["audit"],
-        ["audit"],
+        ["tune", "--suggest"],
         ["watch", "--plain"],
         ["reset", "--all"],
         ["dlq", "list"],

@@ -23,6 +23,7 @@ COMMANDS = (
     "failures FILE",
     "audit FILE --limit 0",
     "audit FILE --json",
+    "tune FILE --suggest --set *.failure_threshold=2,3",
     "workflows FILE",
     "workflows FILE --json",
     "workflows FILE --resume nightly-1",

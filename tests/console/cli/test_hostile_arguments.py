@@ -24,6 +24,7 @@ COMMANDS = [
     ["events", "FILE", "--kind", HOSTILE],
     ["failures", "FILE", "--adapter", HOSTILE],
     ["audit", "FILE", "--adapter", HOSTILE],
+    ["tune", HOSTILE, "--suggest"],
     ["workflows", "FILE", "--resume", HOSTILE],
     ["status", "FILE", HOSTILE],
     ["status", "FILE", f"--{HOSTILE}"],

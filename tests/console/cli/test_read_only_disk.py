@@ -17,6 +17,7 @@ READING = {
     "events": ["events", "FILE"],
     "failures": ["failures", "FILE"],
     "audit": ["audit", "FILE"],
+    "tune": ["tune", "FILE", "--suggest"],
     "dlq list": ["dlq", "FILE", "list"],
     "db info": ["db", "info", "FILE"],
     "db check": ["db", "check", "FILE"],

@@ -15,7 +15,16 @@ from support.terminal import Terminal
 
 @pytest.mark.parametrize(
     "words",
-    [["status"], ["events"], ["failures"], ["audit"], ["reset", "--all"], ["workflows"], ["watch", "--plain"]],
+    [
+        ["status"],
+        ["events"],
+        ["failures"],
+        ["audit"],
+        ["tune", "--suggest"],
+        ["reset", "--all"],
+        ["workflows"],
+        ["watch", "--plain"],
+    ],
     ids=" ".join,
 )
 def test_a_recording_that_cannot_be_opened_is_reported_in_a_sentence(tmp_path: Path, words: list[str]) -> None:

@@ -1,0 +1,1 @@
+"""Recorded attempts, replayed under other policies."""

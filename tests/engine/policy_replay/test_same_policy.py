@@ -1,0 +1,57 @@
+"""A replay under the recorded policies gives the changes of state that the engine recorded."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from fuseboard_engine import BreakerPolicy, RetryPolicy
+from fuseboard_engine.policy_replay.comparison import PolicyReplay
+from support.policy_replays import Service, assert_same_changes, changes, engine_events, workloads
+
+WAYS = ("refused", "slow", "limited", "flaky")
+TRIPS: tuple[dict[str, Any], ...] = (
+    {"failure_threshold": 3},
+    {"failure_threshold": 4, "window_seconds": 5.0},
+    {"failure_threshold": None, "failure_rate": 0.5, "window_size": 20, "minimum_calls": 5},
+    {"failure_threshold": 5, "slow_call_rate": 0.5, "slow_call_seconds": 0.4, "minimum_calls": 4},
+)
+
+
+def policies() -> st.SearchStrategy[BreakerPolicy]:
+    return st.builds(
+        lambda trip, wait, jitter, good, probes: BreakerPolicy(
+            **trip, recovery_timeout=wait, jitter=jitter, success_threshold=good, half_open_concurrency=probes
+        ),
+        st.sampled_from(TRIPS),
+        st.sampled_from((0.5, 1.0, 3.0)),
+        st.sampled_from((0.0, 0.1, 0.5)),
+        st.integers(1, 4),
+        st.integers(1, 3),
+    )
+
+
+def services() -> st.SearchStrategy[Service]:
+    return st.builds(
+        lambda how, start, length, breaker, attempts, timeout: Service(
+            (start, start + length), how, 0.1, breaker, RetryPolicy(max_attempts=attempts, attempt_timeout=timeout)
+        ),
+        st.sampled_from(WAYS),
+        st.floats(2.0, 12.0),
+        st.floats(0.5, 12.0),
+        policies(),
+        st.integers(1, 3),
+        st.sampled_from((1.0, 30.0)),
+    )
+
+
+@settings(max_examples=25, deadline=None)
+@given(st.lists(services(), min_size=1, max_size=3), st.integers(1, 1 << 30))
+def test_the_same_policies_give_the_same_changes_of_state(chain: list[Service], seed: int) -> None:
+    world = {f"s{number}": service for number, service in enumerate(chain)}
+    events = engine_events(world, seconds=25, rate=6, seed=seed)
+    (outcome,) = PolicyReplay(workloads(events)).outcomes({})
+    for name in world:
+        assert_same_changes(outcome.adapters[name].states, changes(events, name))
