@@ -11,7 +11,7 @@ from support.paths import ROOT
 from support.source_tree import ALL, FLOORS, FOLDERS, Module, modules, room_of, rooms
 
 MOST_MODULES = 12
-LARGER_ROOMS = {"fuseboard_console/commands": 18, "fuseboard_engine/workflow": 15, "fuseboard_storage/tables": 13}
+LARGER_ROOMS = {"fuseboard_console/commands": 19, "fuseboard_engine/workflow": 15, "fuseboard_storage/tables": 13}
 """Rooms with more modules than others: one per command, a workflow's parts, and one per table."""
 MOST_ROOT_FILES = 12
 LONGEST = 600

@@ -75,6 +75,7 @@ FLOORS: dict[str, tuple[str, ...]] = {
         "views.selection",
         "views.lists",
         "views.frame",
+        "views.report",
         "preferences",
         "cli",
         "terminal",

@@ -100,11 +100,11 @@ def _tuning(args: Namespace, name: str, loads: list[Workload]) -> Tuning:
     """Replay what the command line asks for. Raises SettingError."""
     from fuseboard_console.terminal.progress_line import ProgressLine
     from fuseboard_console.views.lists.policy_replays import Row, Tuning
-    from fuseboard_engine.policy_replay.comparison import PolicyReplay
+    from fuseboard_engine.policy_replay.comparison import PolicyReplay, adapters_of
     from fuseboard_engine.policy_replay.settings import changes_of, combinations, parse_setting
     from fuseboard_engine.policy_replay.suggestion import Suggestion, default_settings, search_size, suggest
 
-    adapters = _adapters(loads)
+    adapters = adapters_of(loads)
     chosen = _chosen(args, adapters)
     settings = [setting for text in args.set for setting in parse_setting(text, adapters)]
     tried = combinations(settings, adapters) if settings else []
@@ -130,16 +130,6 @@ def _tuning(args: Namespace, name: str, loads: list[Workload]) -> Tuning:
     finally:
         line.clear()
     return Tuning(name, loads, adapters, settings, rows, suggestions)
-
-
-def _adapters(loads: list[Workload]) -> dict[str, AdapterRecord]:
-    """Return the adapters of all engines by name; of several with one name the one with most calls."""
-    found: dict[str, AdapterRecord] = {}
-    for load in loads:
-        for name, record in load.adapters.items():
-            if name not in found or len(record.calls) > len(found[name].calls):
-                found[name] = record
-    return found
 
 
 def _chosen(args: Namespace, adapters: dict[str, AdapterRecord]) -> list[str]:

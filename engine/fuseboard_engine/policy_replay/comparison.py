@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from math import inf
 
 from fuseboard_engine.policy_replay.estimates import Between, CallHistory
 from fuseboard_engine.policy_replay.figures import Figures, Interval, figures_of
 from fuseboard_engine.policy_replay.simulation import PolicyChanges, ReplayOutcome, Simulation
-from fuseboard_engine.policy_replay.workload import Workload
+from fuseboard_engine.policy_replay.workload import AdapterRecord, Workload
 
 Progress = Callable[[int], None]
 """Called with the number of attempts that were replayed since the last call."""
@@ -87,6 +87,16 @@ class PolicyReplay:
                 for outcome, histories, load in zip(outcomes, self._histories, self.loads, strict=True)
             ]
         )
+
+
+def adapters_of(loads: Iterable[Workload]) -> dict[str, AdapterRecord]:
+    """Return the adapters of all engines by name; of several with one name the one with most calls."""
+    found: dict[str, AdapterRecord] = {}
+    for load in loads:
+        for name, record in load.adapters.items():
+            if name not in found or len(record.calls) > len(found[name].calls):
+                found[name] = record
+    return found
 
 
 def _histories(load: Workload) -> dict[str, CallHistory]:

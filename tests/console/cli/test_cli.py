@@ -47,7 +47,7 @@ def test_fuseboard_without_arguments_prints_an_overview() -> None:
         assert text in shown.stdout
 
 
-@pytest.mark.parametrize("command", ["watch", "status", "reset", "events", "failures", "audit", "tune"])
+@pytest.mark.parametrize("command", ["watch", "status", "reset", "events", "failures", "audit", "tune", "report"])
 def test_every_commands_help_has_examples_and_exit_codes(command: str) -> None:
     shown = fuseboard(command, "--help")
     assert shown.returncode == exit_codes.OK
@@ -172,6 +172,7 @@ def test_contradictory_reset_arguments_are_refused(ended: Path, arguments: list[
         ["failures"],
         ["audit"],
         ["tune", "--suggest"],
+        ["report", "-o", "-"],
         ["watch", "--plain"],
     ],
 )

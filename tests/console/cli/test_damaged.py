@@ -51,6 +51,7 @@ def damaged(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
         ["failures"],
         ["audit"],
         ["tune", "--suggest"],
+        ["report", "-o", "-"],
         ["watch", "--plain"],
         ["reset", "--all"],
         ["dlq", "list"],

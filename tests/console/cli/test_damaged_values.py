@@ -24,6 +24,7 @@ COMMANDS = (
     "audit FILE --limit 0",
     "audit FILE --json",
     "tune FILE --suggest --set *.failure_threshold=2,3",
+    "report FILE -o -",
     "workflows FILE",
     "workflows FILE --json",
     "workflows FILE --resume nightly-1",

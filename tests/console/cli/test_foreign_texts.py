@@ -41,6 +41,7 @@ COMMANDS = (
     "tune FILE --suggest --json",
     "tune FILE --set TEXT.failure_threshold=2,3",
     "tune FILE --set nope.failure_threshold=2",
+    "report FILE -o -",
     "workflows FILE",
     "workflows FILE --json",
     "workflows FILE --resume TEXT",

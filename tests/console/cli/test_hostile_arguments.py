@@ -25,6 +25,8 @@ COMMANDS = [
     ["failures", "FILE", "--adapter", HOSTILE],
     ["audit", "FILE", "--adapter", HOSTILE],
     ["tune", HOSTILE, "--suggest"],
+    ["report", HOSTILE, "-o", "-"],
+    ["report", "FILE", "-o", f"/nope/{HOSTILE}.pdf"],
     ["workflows", "FILE", "--resume", HOSTILE],
     ["status", "FILE", HOSTILE],
     ["status", "FILE", f"--{HOSTILE}"],

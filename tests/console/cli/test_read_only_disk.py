@@ -18,6 +18,7 @@ READING = {
     "failures": ["failures", "FILE"],
     "audit": ["audit", "FILE"],
     "tune": ["tune", "FILE", "--suggest"],
+    "report": ["report", "FILE", "-o", "-"],
     "dlq list": ["dlq", "FILE", "list"],
     "db info": ["db", "info", "FILE"],
     "db check": ["db", "check", "FILE"],

@@ -21,6 +21,7 @@ from support.terminal import Terminal
         ["failures"],
         ["audit"],
         ["tune", "--suggest"],
+        ["report", "-o", "-"],
         ["reset", "--all"],
         ["workflows"],
         ["watch", "--plain"],

@@ -1,0 +1,1 @@
+"""An incident report from a recording, as Markdown and as HTML."""
