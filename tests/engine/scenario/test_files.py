@@ -212,3 +212,20 @@ def test_the_documents_name_every_fault_with_its_parameter() -> None:
         (row,) = (line for line in page.splitlines() if line.startswith(f"| `{name}` |"))
         if fault.parameter is not None:
             assert f"`{fault.parameter.name}`" in row and f"({fault.parameter.default:g})" in row
+
+
+def test_the_library_is_listed_on_the_page() -> None:
+    page = (Path(__file__).parents[3] / "docs" / "scenarios.md").read_text()
+    listed = page.partition("| scenario | shows | lasts |\n|---|---|---|\n")[2].partition("\n\n")[0]
+    scenarios = {name: load(path) for name, path in shipped().items()}
+    assert listed.splitlines() == [
+        f"| `{name}` | {one.title} | {one.duration:g} s |" for name, one in scenarios.items()
+    ]
+
+
+@pytest.mark.parametrize("name", shipped())
+def test_every_shipped_scenario_is_narrated_and_expects_something(name: str) -> None:
+    scenario = load(shipped()[name])
+    assert scenario.about and scenario.expect
+    assert len([step for step in scenario.timeline if step.say]) >= 3
+    assert len(scenario.title) <= 110
