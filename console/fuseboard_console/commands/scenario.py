@@ -268,29 +268,35 @@ def _run_virtually(args: Namespace) -> int:
 
 def _run_and_replay(scenario: Scenario, recording: str, at: float) -> int:
     """Record a run and replay it in the console from a second on; return the exit code."""
+    from functools import partial
+
     from fuseboard_console.app.launch import watch_replay
     from fuseboard_console.cli.interrupts import run_loop
     from fuseboard_console.scenario_actions.virtual_run import play_virtually
     from fuseboard_console.terminal.progress import ProgressLine
 
     with ProgressLine() as progress:
-        show = progress.show
-        play_virtually(scenario, recording=recording, progress=lambda done: show(done, scenario.duration))
+        play_virtually(scenario, recording=recording, progress=partial(progress.show, total=scenario.duration))
     return run_loop(watch_replay(recording, begin=lambda start, end: start + round(at * 1e6), speed=1.0))
 
 
 def run_and_print(scenario: Scenario, *, recording: str | None = None, quiet: bool = False) -> int:
-    """Play a scenario in virtual time and print what happens, unless `quiet`; return the exit code."""
+    """Play a scenario in virtual time and print what happened, unless `quiet`; return the exit code."""
+    from functools import partial
+
     from fuseboard_console.cli.output import print_out
     from fuseboard_console.scenario_actions.virtual_run import play_virtually
+    from fuseboard_console.terminal.progress import ProgressLine
     from fuseboard_console.views.events.narrator import verdict_lines
 
+    lines: list[str] = []  # printed at the end: no error of the output reaches a listener of the engine
+    with ProgressLine() as progress:
+        show = partial(progress.show, total=scenario.duration)
+        verdict = play_virtually(scenario, recording=recording, add_line=lines.append, progress=show)
     if not quiet:
         print_out(f"{scenario.title}\n")
         print_out(f"Played {scenario.duration:g} s in virtual time. Times are relative to the start of the scenario.\n")
-    verdict = play_virtually(scenario, recording=recording, print_line=None if quiet else print_out)
-    if not quiet:
-        for line in ["", *verdict_lines(verdict, scenario.duration)]:
+        for line in [*lines, "", *verdict_lines(verdict, scenario.duration)]:
             print_out(line)
     return exit_codes.NOT_DONE if verdict.broken else exit_codes.OK
 

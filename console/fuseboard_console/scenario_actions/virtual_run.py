@@ -27,7 +27,7 @@ MOST_WAITING: Final = 20_000
 def play_virtually(
     scenario: Scenario,
     *,
-    print_line: Callable[[str], object] | None = None,
+    add_line: Callable[[str], object] | None = None,
     progress: Callable[[float], object] | None = None,
     recording: str | None = None,
 ) -> Verdict:
@@ -35,7 +35,7 @@ def play_virtually(
 
     Args:
         scenario: the scenario.
-        print_line: called with a line for each notable event, as it happens.
+        add_line: called with a line for each notable event. It must not raise.
         progress: called with each event's seconds of the scenario.
         recording: the file to record to.
     """
@@ -46,8 +46,8 @@ def play_virtually(
     def observe(event: Event) -> None:
         if progress is not None:
             progress((event.at - began) / 1e6)
-        if print_line is not None and (line := narrator.narrate(event)):
-            print_line(line)
+        if add_line is not None and (line := narrator.narrate(event)):
+            add_line(line)
         if recorder is not None:
             _wait_for_disk(recorder)
 
