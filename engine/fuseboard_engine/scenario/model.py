@@ -8,21 +8,20 @@ from typing import Any, Self
 
 from pydantic import Field, model_validator
 
-from fuseboard_engine.breaker.policy import BreakerPolicy
+from fuseboard_engine.config.off_values import off_to_null
 from fuseboard_engine.documents.loader import read
 from fuseboard_engine.documents.messages import NAME_PATTERN
 from fuseboard_engine.documents.toml_locations import Location
 from fuseboard_engine.documents.validation_errors import raise_errors
-from fuseboard_engine.retry.policy import RetryPolicy
 from fuseboard_engine.scenario_file.adapter import AdapterPart
 from fuseboard_engine.scenario_file.contradictions import contradictions
+from fuseboard_engine.scenario_file.engine_part import EnginePart
 from fuseboard_engine.scenario_file.expectations import Expectations
-from fuseboard_engine.scenario_file.part import Part
 from fuseboard_engine.scenario_file.step import StepPart
 from fuseboard_engine.scenario_file.traffic import TrafficPart
 
 
-class Scenario(Part):
+class Scenario(EnginePart):
     """A whole scenario file."""
 
     scenario: str = Field(pattern=NAME_PATTERN, description="its name: lower case, digits, dashes")
@@ -30,15 +29,15 @@ class Scenario(Part):
     about: str = Field(default="", description="what to watch")
     seed: int = Field(default=1, description="seed of its randomness")
     duration: float = Field(gt=0, le=86_400, allow_inf_nan=False, description="seconds it lasts")
-    breaker: BreakerPolicy = Field(default_factory=BreakerPolicy, description="policy of every adapter without its own")
-    retry: RetryPolicy = Field(default_factory=RetryPolicy, description="policy of every adapter without its own")
     adapters: dict[str, AdapterPart] = Field(min_length=1, description="the adapters by name")
-    preference: dict[str, tuple[str, ...]] = Field(
-        default={}, description="chain per task type; `default` for the rest"
-    )
     traffic: tuple[TrafficPart, ...] = Field(min_length=1, description="the tasks")
     timeline: tuple[StepPart, ...] = Field(default=(), description="the steps")
     expect: Expectations = Field(default=(), description="the conditions under which it passes")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _read_off(cls, data: Any) -> Any:
+        return off_to_null(data, cls)
 
     @model_validator(mode="after")
     def _check(self) -> Self:

@@ -8,11 +8,13 @@ import math
 from bisect import bisect_right
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractAsyncContextManager, nullcontext
+from functools import partial
 from random import Random
 from typing import Any
 
 from fuseboard_engine.command_handler import Handler, Report
 from fuseboard_engine.commands import Command
+from fuseboard_engine.config.factory import build_from_settings
 from fuseboard_engine.documents.validation_errors import did_you_mean
 from fuseboard_engine.engine import Engine
 from fuseboard_engine.events import (
@@ -31,6 +33,7 @@ from fuseboard_engine.scenario.model import Scenario
 from fuseboard_engine.scenario.outcome import Outcome
 from fuseboard_engine.scenario.paced_time import PacedLoop
 from fuseboard_engine.scenario.recorded_calls import recorded_rules
+from fuseboard_engine.scenario.settings import settings_of
 from fuseboard_engine.scenario.simulated_adapter import SimulatedAdapter
 from fuseboard_engine.scenario.timeline import arrivals, timeline_of
 from fuseboard_engine.scenario.verdict import Verdict
@@ -92,30 +95,44 @@ class Player:
         self._announces = announces
         self._loop = loop
         self._paced = loop if isinstance(loop, PacedLoop) else None
-        self.engine = ScenarioEngine(
-            scenario.scenario,
-            {"inject": self._inject, "heal": self._heal},
-            wall if self._paced is None else wall_clock,
-            table=(*recorded_rules(scenario.adapters.values()), *DEFAULT_TABLE),
-            breaker=scenario.breaker,
-            retry=scenario.retry,
-            clock=loop.time,
-            wall=wall,
-            rng=self._rng.random,
-        )
+        self._settings = settings_of(scenario)
+        self._adapters = {
+            name: SimulatedAdapter(name, part, Random(self._rng.random()), lambda: self.position)
+            for name, part in scenario.adapters.items()
+        }
+        self.engine = self._new_engine()
         self.engine.subscribe(lambda event: self.outcome.observe(event))
         if on_event is not None:
             self.engine.subscribe(on_event)
-        self._adapters: dict[str, SimulatedAdapter] = {}
-        for name, part in scenario.adapters.items():
-            self._adapters[name] = SimulatedAdapter(name, part, Random(self._rng.random()), lambda: self.position)
-            self.engine.add_adapter(name, self._adapters[name], breaker=part.breaker, retry=part.retry, tags=part.tags)
-        for task_type, order in scenario.preference.items():
-            self.engine.set_preference(order, "" if task_type == "default" else task_type)
+        self._add_adapters()
         self._timeline = timeline_of(scenario)
         self._began = loop.time()
         self._ids = itertools.count(0x8F00)
         self._routes: set[asyncio.Task[object]] = set()
+
+    def _new_engine(self) -> ScenarioEngine:
+        """Return an engine with the settings in effect, without adapters."""
+        return build_from_settings(
+            self._settings,
+            ScenarioEngine,
+            handlers={"inject": self._inject, "heal": self._heal},
+            operators_clock=self._wall if self._paced is None else wall_clock,
+            table=(*recorded_rules(self.scenario.adapters.values()), *DEFAULT_TABLE),
+            clock=self._loop.time,
+            wall=self._wall,
+            rng=self._rng.random,
+        )
+
+    def _add_adapters(self) -> None:
+        for name, section in self._settings.adapters.items():
+            adapter, checks = self._adapters[name], section.health_monitoring or self._settings.health_monitoring
+            self.engine.add_adapter(
+                name,
+                adapter,
+                tags=section.tags,
+                handles=section.handles,
+                health=partial(adapter, Task(type="health check")) if checks.enabled else None,
+            )
 
     @property
     def position(self) -> float:
@@ -137,14 +154,18 @@ class Player:
             repeat: start over at the end, until cancelled.
         """
         async with recording or nullcontext():
-            while True:
-                await self._play_once()
-                if not repeat:
-                    break
+            try:
+                while True:
+                    await self._play_once()
+                    if not repeat:
+                        break
+            finally:
+                await self.engine.stop_background()
         return Verdict(self.outcome, judge(self.scenario, self.outcome))
 
     async def _play_once(self) -> None:
         self._began, self.outcome = self._loop.time(), self._new_outcome()
+        self.engine.begin_background()
         if self._announces and not (self._timeline and self._timeline[0].at == 0):
             self._announce("The traffic begins")
         try:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pydantic import Field
 
 from fuseboard_engine.breaker.policy import BreakerPolicy
+from fuseboard_engine.config.sections import HealthSection
 from fuseboard_engine.faults.table import Share
 from fuseboard_engine.policy_base import SomeSeconds
 from fuseboard_engine.retry.policy import RetryPolicy
@@ -21,6 +22,10 @@ class AdapterPart(Part):
     breaker: BreakerPolicy | None = Field(default=None, description="its own breaker policy")
     retry: RetryPolicy | None = Field(default=None, description="its own retry policy")
     tags: tuple[str, ...] = Field(default=(), description="words to filter by")
+    handles: tuple[str, ...] = Field(default=(), description="attribution rows whose tasks it can take over")
+    health_monitoring: HealthSection | None = Field(
+        default=None, description="what differs from the section health_monitoring; enabled unless `enabled` is false"
+    )
     recorded: tuple[RecordedCallsPart, ...] = Field(
         default=(), description="calls that it repeats, as they were recorded, in place of its latency and failure_rate"
     )

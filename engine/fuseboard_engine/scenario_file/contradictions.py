@@ -7,6 +7,7 @@ from typing import Any
 
 from fuseboard_engine.documents.toml_locations import Location
 from fuseboard_engine.documents.validation_errors import did_you_mean
+from fuseboard_engine.scenario_file.engine_part import engine_contradictions
 from fuseboard_engine.scenario_file.expectation_checks import expectation_contradictions
 from fuseboard_engine.scenario_file.step import PARAMETERS
 
@@ -18,11 +19,6 @@ def contradictions(data: Mapping[str, Any]) -> Iterator[tuple[Location, str]]:
     """Find contradictions between the fields of a scenario; `data` is validated or as in the file."""
     adapters, end, timeline = _mapping(data.get("adapters")), data.get("duration"), _sequence(data.get("timeline"))
     named: list[tuple[Location, Any]] = [
-        *(
-            (("preference", kind, place), name)
-            for kind, order in _mapping(data.get("preference")).items()
-            for place, name in enumerate(_sequence(order))
-        ),
         *((("timeline", place, "adapter"), _mapping(step).get("adapter")) for place, step in enumerate(timeline)),
     ]
     if "" in adapters:
@@ -39,6 +35,7 @@ def contradictions(data: Mapping[str, Any]) -> Iterator[tuple[Location, str]]:
         tag, tags = _mapping(step).get("tag"), _tags_of(adapters)
         if adapters and isinstance(tag, str) and tag not in tags:
             yield ("timeline", place, "tag"), f"no adapter here has the tag {tag!r}; {did_you_mean(tag, tags)}"
+    yield from engine_contradictions(data)
     yield from expectation_contradictions(data.get("expect"), adapters, end)
     for name, part in adapters.items():
         yield from _recorded_calls(("adapters", name), _mapping(part))
