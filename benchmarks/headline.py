@@ -62,9 +62,9 @@ class World:
         loop = asyncio.get_running_loop()
         for begin, end, kind in self.outages[name]:
             await asyncio.sleep(max(0.0, begin - loop.time()))
-            self.models[name].fault = StepPart.model_validate({"at": begin, "adapter": name, "fault": kind})
+            self.models[name].begin(StepPart.model_validate({"at": begin, "adapter": name, "fault": kind}))
             await asyncio.sleep(max(0.0, end - loop.time()))
-            self.models[name].fault = None
+            self.models[name].begin(None)
 
 
 class Outcome(NamedTuple):
@@ -95,7 +95,7 @@ async def play(seed: int, ideas: int, protected: bool) -> Outcome:
     async def bare(role: str) -> bool:
         try:
             async with asyncio.timeout(LIMIT):
-                await world.models[ROLES[role][0]](None)
+                await world.models[ROLES[role][0]].call(None)
         except Exception:
             return False
         return True

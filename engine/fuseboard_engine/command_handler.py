@@ -124,6 +124,8 @@ def args_text(args: Mapping[str, object]) -> str:
             more = f" and {len(value) - _LISTED:,} more" if len(value) > _LISTED else ""
             listed = ", ".join(str(one) for one in value[:_LISTED]) + more
             parts.append(listed if name == "ids" else f"{name} {listed}")
+        elif isinstance(value, Mapping):
+            parts.append(", ".join(f"{key} {one}" for key, one in [*value.items()][:_LISTED]))
         elif name == "seconds":
             parts.append("" if value is None else f"for {value:g} s" if type(value) is float else f"for {value} s")
         elif name == "all":

@@ -355,6 +355,7 @@ class Engine:
         *,
         share: float = 1.0,
         value: float | None = None,
+        values: Mapping[str, Any] | None = None,
         actor: str = "",
     ) -> InjectedFault:
         """Let the calls of an adapter meet a fault for a while, in place of the service. May be called from any thread.
@@ -364,12 +365,12 @@ class Engine:
 
         Args:
             adapter: the adapter's name.
-            fault: `refused`, `error` (503), `hang`, `slow`, `flaky`, `rate_limited` (429), `credentials` (401),
-                `soft_failure`, or `corrupt`.
+            fault: its name: `refused`, `hang`, `error`, `slow`, or another one in `docs/faults.md`.
             seconds: how long it lasts, at most an hour.
             share: the share of the calls that meet it, above 0 and up to 1.
-            value: the number that the fault takes: for `slow` times the usual latency, for `flaky` the share of failing
-                calls, for `rate_limited` the seconds it asks to wait. None: the fault's own default.
+            value: the value of the fault's first parameter: for `slow` times the usual latency, for `flaky` the share
+                of failing calls, for `rate_limited` the seconds it asks to wait. None: the fault's own default.
+            values: the values of any of its parameters, by name.
             actor: who asks, for the audit.
 
         Raises:
@@ -377,7 +378,7 @@ class Engine:
             FaultsNotAllowed: the engine was not made with `allow_faults`.
             ValueError: there is no such fault, or one of the numbers is out of range.
         """
-        return self.faults.inject(adapter, fault, seconds, share=share, value=value, actor=actor)
+        return self.faults.inject(adapter, fault, seconds, share=share, value=value, values=values, actor=actor)
 
     def heal_fault(self, adapter: str, *, actor: str = "") -> bool:
         """End the injected fault of an adapter. Return whether it had one. Raises UnknownAdapter."""

@@ -18,6 +18,7 @@ command asks for the name of the engine first; --engine gives it in a script."""
 EXAMPLES = """  fuseboard inject staging.db claude refused                   its calls are refused for 30 seconds
   fuseboard inject staging.db claude hang --for 5m --share 0.2   every fifth call hangs, for five minutes
   fuseboard inject staging.db claude slow --value 20           its calls take 20 times as long
+  fuseboard inject staging.db claude flapping --set down_for=5 --set up_for=20
   fuseboard heal staging.db claude                             end it now"""
 ORDER = 31
 
@@ -42,7 +43,16 @@ def add_arguments(parser: ArgumentParser) -> None:
         "--share", type=_share, default=1.0, metavar="SHARE", help="share of the calls, above 0 to 1 (default: 1)"
     )
     parser.add_argument(
-        "--value", type=_number, metavar="NUMBER", help="the number that slow, flaky, rate_limited take"
+        "--value", type=_number, metavar="NUMBER", help="the first value of the fault, such as that of slow and flaky"
+    )
+    parser.add_argument(
+        "--set",
+        dest="values",
+        type=_named_value,
+        action="append",
+        default=[],
+        metavar="NAME=VALUE",
+        help="a value of the fault by its name, such as retry_after_as=date; may be repeated",
     )
     parser.add_argument("--engine", metavar="NAME", help="the name of the engine, instead of the question for it")
     add_wait(parser)
@@ -78,6 +88,17 @@ def _number(text: str) -> float:
     if not math.isfinite(number):  # as JSON it would be null, and the engine would take its default
         raise ArgumentTypeError(f"{text!r} is not a number")
     return number
+
+
+def _named_value(text: str) -> tuple[str, float | str]:
+    name, is_set, value = text.partition("=")
+    if not name or not is_set:
+        raise ArgumentTypeError(f"{text!r} is not NAME=VALUE, such as retry_after_as=date")
+    try:
+        number = _number(value)
+    except ArgumentTypeError:
+        return name, value
+    return name, int(number) if number.is_integer() else number
 
 
 def run(args: Namespace) -> int:
@@ -122,6 +143,8 @@ async def _inject(args: Namespace) -> int:
         fault = {"fault": args.fault, "seconds": args.seconds, "share": args.share}
         if args.value is not None:
             fault["value"] = args.value
+        if args.values:
+            fault["values"] = dict(args.values)
         done = await ask_engines(recording, board, rows, "inject", rows[0].name, args.wait, file, fault)
         return exit_codes.OK if done else exit_codes.NOT_DONE
 

@@ -32,10 +32,12 @@ class FaultChoice(NamedTuple):
 
 
 def choices() -> Iterator[FaultChoice]:
-    """Yield the choices in the order of the menu."""
-    for name, fault in FAULTS.items():
-        yield FaultChoice(name, fault.chosen, fault.label or name)
+    """Yield the choices in the order of the menu: nine faults with the digits from 1, the end with 0, other faults."""
+    faults = [FaultChoice(name, fault.chosen, fault.label or name) for name, fault in FAULTS.items()]
+    digits = len(_DIGITS) - 1
+    yield from faults[:digits]
     yield FaultChoice("", {}, HEAL)
+    yield from faults[digits:]
 
 
 class FaultMenu(ModalScreen[FaultChoice]):
@@ -44,7 +46,7 @@ class FaultMenu(ModalScreen[FaultChoice]):
     CSS_PATH = Path(__file__).with_name("confirm.tcss")
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape,q,i", "cancel", "Cancel"),
-        Binding("h", "choose(-1)", "Heal", show=False),
+        Binding("h", f"choose({len(_DIGITS) - 1})", "Heal", show=False),
         Binding("j", "down", "Next", show=False),
         Binding("k", "up", "Previous", show=False),
         *(Binding(digit, f"choose({place})", "Choose", show=False) for place, digit in enumerate(_DIGITS)),

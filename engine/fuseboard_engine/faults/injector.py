@@ -6,7 +6,7 @@ import asyncio
 import math
 import os
 import threading
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Callable, Mapping
 from typing import Any, Final
 
 import msgspec
@@ -17,7 +17,8 @@ from fuseboard_engine.adapters.timeouts import AsyncCall
 from fuseboard_engine.commands import Command
 from fuseboard_engine.errors import FaultsNotAllowed
 from fuseboard_engine.events import Event, FaultEnded, FaultInjected
-from fuseboard_engine.faults.table import FAULTS, Fault, ServiceError
+from fuseboard_engine.faults.faulty_call import ServiceError
+from fuseboard_engine.faults.table import FAULTS, Fault, values_of
 
 LONGEST: Final = 3_600.0
 """Seconds that a fault lasts at most."""
@@ -41,8 +42,9 @@ def faults_allowed(allowed: bool | None) -> bool:
 class InjectedFault(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """A fault that is injected into an adapter.
 
-    `fault` is a name in `FAULTS` and `value` its number (None if it takes none), `share` the share of the calls, 0..1,
-    that meet it, `until` when it ends by itself (the engine's clock), and `actor` who injected it.
+    `fault` is a name in `FAULTS` and `value` its number (None if it takes none), `values` those of all its parameters,
+    `share` the share of the calls, 0..1, that meet it, `until` when it ends by itself (the engine's clock), and `actor`
+    who injected it.
     """
 
     adapter: str
@@ -51,6 +53,7 @@ class InjectedFault(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     share: float = 1.0
     value: float | None = None
     actor: str = ""
+    values: dict[str, Any] = {}
 
     def __str__(self) -> str:
         number = "" if self.value is None else f" {self.value:g}"
@@ -108,6 +111,7 @@ class FaultInjector:
         *,
         share: float = 1.0,
         value: float | None = None,
+        values: Mapping[str, Any] | None = None,
         actor: str = "",
     ) -> InjectedFault:
         """Inject a fault into an adapter, in place of the one that it may have; see `Engine.inject_fault`."""
@@ -119,12 +123,14 @@ class FaultInjector:
             raise ValueError(f"there is no fault {fault!r:.100}; choose from {', '.join(FAULTS)}")
         seconds = _number("the duration of a fault", seconds, LONGEST)
         share = _number("the share of the calls", share, 1.0)
+        checked = values_of(fault, values, value)
         injected = InjectedFault(
             adapter=adapter,
             fault=fault,
             until=self.clock() + seconds,
             share=share,
-            value=_value(fault, kind, value),
+            value=kind.value_of(checked),
+            values=checked,
             actor=actor,
         )
         with self._lock:
@@ -165,8 +171,11 @@ class FaultInjector:
             self._added.pop(adapter, None)
 
     def carry_out_inject(self, command: Command, _: object) -> str:
-        """Carry out an operator's command: its `args` are `fault`, and perhaps `seconds`, `share` and `value`."""
-        given = {name: command.args[name] for name in ("seconds", "share", "value") if name in command.args}
+        """Carry out an operator's command.
+
+        Its `args` are `fault`, and those of `seconds`, `share`, `value` and `values` that are given.
+        """
+        given = {name: command.args[name] for name in ("seconds", "share", "value", "values") if name in command.args}
         injected = self.inject(command.adapter, command.args.get("fault", ""), **given, actor=command.actor)
         return f"{injected} injected into {command.adapter} for {given.get('seconds', SECONDS):.3g} s"
 
@@ -226,6 +235,9 @@ class _FaultyCalls:
 
     def __init__(self, injector: FaultInjector, injected: InjectedFault, fault: Fault, adapter: Adapter) -> None:
         self.injected = injected
+        self.meeting = 0
+        """How many calls meet the fault at this moment."""
+        self._began = injector.clock()
         self._injector = injector
         self._fault = fault
         self._adapter = adapter
@@ -234,6 +246,11 @@ class _FaultyCalls:
         self._own_stream: StreamCall = adapter.stream
         adapter.call = self._call
         adapter.stream = self._stream if yields_many(adapter.stream) else as_stream_of_one(self._call)
+
+    @property
+    def elapsed(self) -> float:
+        """The seconds since the fault began."""
+        return self._injector.clock() - self._began
 
     @property
     def left(self) -> float:
@@ -263,23 +280,31 @@ class _FaultyCalls:
         return await self._apply(lambda: self._own_call(task))
 
     async def _stream(self, task: Any) -> AsyncGenerator[Any, None]:
-        if self._meets():
+        meets, effect = self._meets(), self._fault.stream
+        if meets and effect is None:
             answer = await self._apply(_streamed)
             if answer is not _STREAMED:
                 yield answer
                 return
-        items = self._own_stream(task)
+        own = self._own_stream(task)
+        call = _InjectedCall(self, _streamed, 0.0)
+        items = own if effect is None or not meets else effect(call, own, self.injected.values)
         try:
             async for item in items:
                 yield item
         finally:
-            close = getattr(items, "aclose", None)
-            if close is not None:
-                await close()
+            for stream in (items, own) if items is not own else (own,):
+                close = getattr(stream, "aclose", None)
+                if close is not None:
+                    await close()
 
     async def _apply(self, own: Callable[[], Any]) -> Any:
         usual = self._injector.usual_latency(self._adapter)
-        return await self._fault.apply(_FaultyCall(self, own, usual), usual, self.injected.value or 0.0)
+        self.meeting += 1
+        try:
+            return await self._fault.apply(_InjectedCall(self, own, usual), usual, self.injected.values)
+        finally:
+            self.meeting -= 1
 
     async def answer_after(self, seconds: float, own: Callable[[], Any]) -> Any:
         """Wait, at most until the fault ends; then return the service's own answer."""
@@ -307,13 +332,15 @@ class _FaultyCalls:
         return self._injector.rng
 
 
-class _FaultyCall:
-    """One call that meets an injected fault: the `FaultyAdapter` of the table."""
+class _InjectedCall:
+    """One call that meets an injected fault."""
 
     note = "injected fault: "
 
     def __init__(self, calls: _FaultyCalls, own: Callable[[], Any], usual: float) -> None:
         self.name = calls.name
+        self.concurrent = calls.meeting
+        self.elapsed = calls.elapsed
         self._calls = calls
         self._own = own
         self._usual = usual
@@ -336,12 +363,3 @@ def _number(what: str, value: object, most: float) -> float:
     if isinstance(value, int | float) and not isinstance(value, bool) and 0 < value <= most:
         return float(value)
     raise ValueError(f"{what} is a number above 0, at most {most:g}, not {value!r}")
-
-
-def _value(fault: str, kind: Fault, value: float | None) -> float | None:
-    """Return the number of a fault. Raises ValueError if it takes none, or not this one."""
-    if kind.parameter is None:
-        if value is not None:
-            raise ValueError(f"the fault {fault} takes no number")
-        return None
-    return kind.parameter.default if value is None else kind.parameter.check(value)

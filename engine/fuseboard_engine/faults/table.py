@@ -1,80 +1,47 @@
 """The faults that can be injected into an adapter, by name.
 
-A new fault is one entry in `FAULTS`: the fields of a scenario's step, the check of a scenario file, the player, and
-what a live engine accepts are derived from that table.
+A new fault is one entry in `FAULTS`, and its effect in `effects.py`: the fields of a scenario's step, the check of a
+scenario file, the player, and what a live engine accepts are derived from that table.
 """
 
 from __future__ import annotations
 
-import asyncio
-import json
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Annotated, Any, Final, Protocol
+from types import MappingProxyType
+from typing import Annotated, Any, Final, Literal
 
 from pydantic import Field, TypeAdapter, ValidationError
 
-from fuseboard_engine.errors import rebuild_error
-from fuseboard_engine.policy_base import SomeSeconds
+from fuseboard_engine.documents.validation_errors import did_you_mean
+from fuseboard_engine.faults import effects
+from fuseboard_engine.faults.faulty_call import Effect, ServiceError, StreamEffect, Values
+from fuseboard_engine.policy_base import Count, SomeSeconds
+
+__all__ = ["FAULTS", "Fault", "Parameter", "ServiceError", "Share"]
 
 Share = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
 
 
-class ServiceError(Exception):
-    """The error of a client whose service answered with an error status.
-
-    `retry_after` is how many seconds the service asks to wait; None if it does not ask.
-    """
-
-    def __init__(self, status: int, text: str, retry_after: float | None = None) -> None:
-        super().__init__(f"{status} {text}")
-        self.status_code = status
-        self.retry_after = retry_after
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        return rebuild_error, (type(self), self.args), self.__dict__.copy()
-
-
-class FaultyAdapter(Protocol):
-    """What a fault makes one call to: a simulated adapter, or a real one with an injected fault."""
-
-    @property
-    def name(self) -> str:
-        """The adapter's name, for its errors."""
-        ...
-
-    @property
-    def note(self) -> str:
-        """What the text of an error that the fault raises begins with."""
-        ...
-
-    async def answer(self, latency: float, failure_rate: float | None = None) -> Any:
-        """Answer after `latency` seconds; fail with `failure_rate`, 0..1 (default: the adapter's own)."""
-        ...
-
-    async def hang(self) -> Any:
-        """Give no answer as long as the fault lasts."""
-        ...
-
-
 @dataclass(frozen=True, slots=True)
 class Parameter:
-    """The number that a fault takes: a field of a scenario's step.
+    """A value that a fault takes: a field of a scenario's step.
 
-    `type` is the field's type as pydantic checks it; `description` says what the number is, with its unit.
+    `type` is the field's type as pydantic checks it; `description` says what the value is, with its unit. Faults that
+    share a parameter share its type and default.
     """
 
     name: str
     type: Any
-    default: float
+    default: float | str
     description: str
 
-    def check(self, value: object) -> float:
+    def check(self, value: object) -> Any:
         """Return a value of the parameter. Raises ValueError if it is not one."""
         if isinstance(value, bool):
             raise ValueError(f"{self.name} ({self.description}) cannot be {value!r}: input should be a valid number")
         try:
-            return float(TypeAdapter(self.type).validate_python(value, strict=isinstance(value, str)))
+            return TypeAdapter(self.type).validate_python(value)
         except ValidationError as error:
             why = error.errors()[0]["msg"].lower()
             raise ValueError(f"{self.name} ({self.description}) cannot be {value!r:.100}: {why}") from None
@@ -85,96 +52,164 @@ class Fault:
     """Something that can go wrong with an adapter.
 
     Attributes:
-        about: what the adapter does, in a few words. The parameter's name in it stands for its value.
-        apply: makes one call: takes the adapter, the latency of this call in seconds, and the parameter's value (0.0
-            without a parameter); returns the answer or raises the error.
-        parameter: the number that it takes; None if it takes none.
+        about: what the adapter does, in a few words. A parameter's name in it stands for its value.
+        apply: makes one call; returns the answer or raises the error.
+        parameters: the values that it takes. The first is the one that events and commands have as `value`.
+        stream: yields the items of a stream; None if a stream meets `apply` before its first item.
         label: its name in a menu; empty if that is its name.
         chosen: the arguments of the command `inject` when it is chosen from the menu: `value` and `seconds`.
     """
 
     about: str
-    apply: Callable[[FaultyAdapter, float, float], Awaitable[Any]]
-    parameter: Parameter | None = None
+    apply: Effect
+    parameters: tuple[Parameter, ...] = ()
+    stream: StreamEffect | None = None
     label: str = ""
-    chosen: Mapping[str, float] = field(default_factory=dict)
+    chosen: Mapping[str, float] = field(default_factory=lambda: MappingProxyType({}))
 
-    def sentence(self, value: float) -> str:
-        """Return what the adapter does, with the value of the parameter."""
-        return self.about if self.parameter is None else self.about.replace(f"`{self.parameter.name}`", f"{value:g}")
+    def sentence(self, values: Values) -> str:
+        """Return what the adapter does, with the values of the parameters."""
+        text = self.about
+        for name, value in values.items():
+            text = text.replace(f"`{name}`", f"{value:g}" if isinstance(value, float) else str(value))
+        return text
 
-
-async def _refuse(adapter: FaultyAdapter, latency: float, value: float) -> Any:
-    await asyncio.sleep(0.001)
-    raise ConnectionRefusedError(111, f"{adapter.note}Connection refused by {adapter.name}")
-
-
-async def _answer_503(adapter: FaultyAdapter, latency: float, value: float) -> Any:
-    await asyncio.sleep(latency)
-    raise ServiceError(503, f"{adapter.note}Service Unavailable")
+    def value_of(self, values: Values) -> float | None:
+        """Return the value of the first parameter for an event; None if it is not a number, or there is none."""
+        first = values.get(self.parameters[0].name) if self.parameters else None
+        return float(first) if isinstance(first, int | float) else None
 
 
-async def _hang(adapter: FaultyAdapter, latency: float, value: float) -> Any:
-    return await adapter.hang()
-
-
-async def _slow_down(adapter: FaultyAdapter, latency: float, factor: float) -> Any:
-    return await adapter.answer(latency * factor)
-
-
-async def _fail_sometimes(adapter: FaultyAdapter, latency: float, rate: float) -> Any:
-    return await adapter.answer(latency, rate)
-
-
-async def _answer_429(adapter: FaultyAdapter, latency: float, retry_after: float) -> Any:
-    await asyncio.sleep(latency)
-    raise ServiceError(429, f"{adapter.note}Too Many Requests", retry_after)
-
-
-async def _answer_without_success(adapter: FaultyAdapter, latency: float, value: float) -> Any:
-    await asyncio.sleep(latency)
-    return {"success": False, "error": f"{adapter.note}the model returned nothing usable"}
-
-
-async def _answer_401(adapter: FaultyAdapter, latency: float, value: float) -> Any:
-    await asyncio.sleep(latency)
-    raise ServiceError(401, f"{adapter.note}Unauthorized")
-
-
-async def _answer_garbled(adapter: FaultyAdapter, latency: float, value: float) -> Any:
-    await asyncio.sleep(latency)
-    answer = '{"success": true, "answer": "The first of'
-    raise json.JSONDecodeError(f"{adapter.note}Unterminated string", answer, len(answer))
-
+_POSITIVE = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+_AFTER_ITEMS = Parameter("after_items", Annotated[int, Field(ge=0, le=1_000_000)], 3, "items that still come")
+_FORMS = Literal["attribute", "header", "milliseconds", "date", "none"]
 
 FAULTS: Final[dict[str, Fault]] = {
-    "refused": Fault("refuses connections", _refuse, label="refuse"),
-    "error": Fault("answers 503", _answer_503, label="503"),
-    "hang": Fault("never answers", _hang),
+    "refused": Fault("refuses connections", effects.refuse, label="refuse"),
+    "error": Fault(
+        "answers `status`",
+        effects.answer_status,
+        (Parameter("status", Annotated[int, Field(ge=400, le=599)], 503, "HTTP status"),),
+        label="503",
+    ),
+    "hang": Fault("never answers", effects.hang),
     "slow": Fault(
         "takes `factor` times its latency",
-        _slow_down,
-        Parameter("factor", Annotated[float, Field(gt=0, allow_inf_nan=False)], 10.0, "times the usual latency"),
+        effects.slow_down,
+        (Parameter("factor", _POSITIVE, 10.0, "times the usual latency"),),
         label="slow x10",
         chosen={"value": 10},
     ),
     "flaky": Fault(
         "fails at `rate`",
-        _fail_sometimes,
-        Parameter("rate", Share, 0.5, "share of failing calls"),
+        effects.fail_sometimes,
+        (Parameter("rate", Share, 0.5, "share of failing calls"),),
         label="flaky: half of the calls fail",
     ),
     "rate_limited": Fault(
         "answers 429 with a Retry-After of `retry_after` seconds",
-        _answer_429,
-        Parameter("retry_after", SomeSeconds, 5.0, "seconds it asks to wait"),
+        effects.limit_rate,
+        (
+            Parameter("retry_after", SomeSeconds, 5.0, "seconds it asks to wait"),
+            Parameter("retry_after_as", _FORMS, "attribute", "attribute, header, milliseconds, date or none"),
+        ),
         label="429 for 10 s",
         chosen={"value": 10, "seconds": 10},
     ),
-    "credentials": Fault("answers 401", _answer_401, label="bad credentials"),
+    "credentials": Fault("answers 401", effects.refuse_credentials, label="bad credentials"),
     "soft_failure": Fault(
-        "answers with a result that reports its own failure", _answer_without_success, label="soft failure"
+        "answers with a result that reports its own failure", effects.report_failure, label="soft failure"
     ),
-    "corrupt": Fault("answers with JSON that ends early", _answer_garbled, label="corrupt answer"),
+    "corrupt": Fault("answers with JSON that ends early", effects.garble, label="corrupt answer"),
+    "empty": Fault("answers with an empty body", effects.say_nothing, label="empty answer"),
+    "wrong_charset": Fault("answers in another charset than it says", effects.use_wrong_charset, label="wrong charset"),
+    "exception": Fault(
+        "raises `exception`",
+        effects.raise_exception,
+        (Parameter("exception", Literal[*effects.EXCEPTIONS], "RuntimeError", "name of a built-in exception"),),
+    ),
+    "quota": Fault("answers that its quota is spent", effects.spend_quota, label="quota spent"),
+    "context_window": Fault(
+        "answers that the task is longer than its context window", effects.refuse_length, label="context window"
+    ),
+    "content_policy": Fault(
+        "answers that its content policy refuses the task", effects.refuse_content, label="content policy"
+    ),
+    "delayed": Fault(
+        "takes `delay` seconds longer",
+        effects.delay,
+        (Parameter("delay", SomeSeconds, 2.0, "seconds that each call takes longer"),),
+        label="2 s slower",
+    ),
+    "slow_ramp": Fault(
+        "gets slower over `over` seconds, up to `limit` seconds a call",
+        effects.grow_slow,
+        (
+            Parameter("limit", SomeSeconds, 5.0, "seconds that a call takes in the end"),
+            Parameter("over", SomeSeconds, 30.0, "seconds until it takes so long"),
+        ),
+        label="slower and slower",
+    ),
+    "brown_out": Fault(
+        "serves `capacity` calls at a time and answers 503 to others",
+        effects.lose_capacity,
+        (Parameter("capacity", Count, 1, "calls that it serves at a time"),),
+        label="brown-out",
+    ),
+    "flapping": Fault(
+        "refuses connections for `down_for` seconds and answers for `up_for` seconds, again and again",
+        effects.flap,
+        (
+            Parameter("down_for", SomeSeconds, 2.0, "seconds that it refuses"),
+            Parameter("up_for", SomeSeconds, 2.0, "seconds that it answers"),
+        ),
+    ),
+    "halving": Fault(
+        "fails at first, and half as often every `half_life` seconds",
+        effects.recover_by_halves,
+        (Parameter("half_life", SomeSeconds, 5.0, "seconds until it fails half as often"),),
+        label="recovery by halves",
+    ),
+    "stream_broken": Fault(
+        "breaks a stream off after `after_items` items, and other answers before their end",
+        effects.break_off,
+        (_AFTER_ITEMS,),
+        stream=effects.break_stream,
+        label="stream broken",
+    ),
+    "stream_stalled": Fault(
+        "sends nothing more after `after_items` items of a stream, and no other answers",
+        effects.hang,
+        (_AFTER_ITEMS,),
+        stream=effects.stall_stream,
+        label="stream stalled",
+    ),
 }
-"""The faults by name, in the order of menus. The name is the value of a step's `fault`; parameter names are unique."""
+"""The faults by name, in the order of menus. The name is the value of a step's `fault`."""
+
+
+def values_of(fault: str, given: object, value: object = None) -> dict[str, Any]:
+    """Return the values of all parameters of a fault: those given, and the defaults of the others.
+
+    Args:
+        fault: a name in `FAULTS`.
+        given: values by the name of the parameter, as they come from outside; None: none.
+        value: the value of the first parameter; None: not given.
+
+    Raises:
+        ValueError: the fault has no such parameter, or it cannot have such a value; the text says which there are.
+    """
+    parameters = FAULTS[fault].parameters
+    names = [parameter.name for parameter in parameters]
+    if not isinstance(given, Mapping | None):
+        raise ValueError(f"values are given by name, not as {given!r:.100}")
+    wanted = dict(given or {})
+    if value is not None:
+        if not names:
+            raise ValueError(f"the fault {fault} takes no value")
+        wanted.setdefault(names[0], value)
+    for name in wanted:
+        if name not in names:
+            takes = did_you_mean(name, names, "it takes") if names else "it takes none"
+            raise ValueError(f"the fault {fault} has no value {name!r:.100}; {takes}")
+    return {p.name: p.check(wanted[p.name]) if p.name in wanted else p.default for p in parameters}

@@ -6,6 +6,7 @@ Nothing here imports those libraries. Any attribute of an error may be missing, 
 from __future__ import annotations
 
 import errno
+import math
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, datetime, timedelta
@@ -367,7 +368,9 @@ def seconds_of(value: Any, now: datetime | None = None) -> float | None:
             moment = read
     if moment.tzinfo is None:
         moment = moment.replace(tzinfo=UTC)
-    return max(0.0, (moment - (now or datetime.now(UTC))).total_seconds())
+    wait = (moment - (now or datetime.now(UTC))).total_seconds()
+    # An HTTP date has no parts of a second: what is missing is the time since it was written.
+    return max(0.0, wait if moment.microsecond else float(math.ceil(wait - 1e-6)))
 
 
 def _moment(text: str) -> datetime | None:

@@ -24,7 +24,7 @@ from fuseboard_engine.events import (
     ScenarioPaced,
     ScenarioStep,
 )
-from fuseboard_engine.faults.table import FAULTS
+from fuseboard_engine.faults.table import FAULTS, values_of
 from fuseboard_engine.retry.default_table import DEFAULT_TABLE
 from fuseboard_engine.routing.route import Task
 from fuseboard_engine.runtime.clock import wall_clock
@@ -225,8 +225,7 @@ class Player:
                 )
             )
         elif step.adapter is not None and step.fault:
-            before, self._adapters[step.adapter].fault = self._adapters[step.adapter].fault, step
-            self._emit_fault(step, before, ACTOR)
+            self._emit_fault(step, self._adapters[step.adapter].begin(step), ACTOR)
         elif step.adapter is not None:
             self._clear_fault(step.adapter, "healed", ACTOR)
 
@@ -237,7 +236,7 @@ class Player:
         name, fault = step.adapter or "", step.fault or ""
         if before is not None:
             self.engine.emit(self._fault_ended(before, "replaced", actor))
-        position, parameter = self.position, FAULTS[fault].parameter
+        position = self.position
         ends = (other.at for other in self._after(position) if other.adapter == name and (other.fault or other.heal))
         end = min(next(ends, math.inf), self.scenario.duration)
         lasts = min(max(0.0, end - position), seconds)
@@ -247,13 +246,13 @@ class Player:
                 adapter=name,
                 fault=fault,
                 until=self._wall() + round(lasts * 1e6),
-                value=None if parameter is None else getattr(step, parameter.name),
+                value=FAULTS[fault].value_of(step.values),
                 actor=actor,
             )
         )
 
     def _clear_fault(self, name: str, reason: str, actor: str = "") -> None:
-        step, self._adapters[name].fault = self._adapters[name].fault, None
+        step = self._adapters[name].begin(None)
         if step is not None:
             self.engine.emit(self._fault_ended(step, reason, actor))
 
@@ -321,16 +320,12 @@ class Player:
         fault, seconds = FAULTS[name], command.args.get("seconds")
         if seconds is not None and not (isinstance(seconds, int | float) and 0 < seconds < math.inf):
             raise ValueError(f"seconds must be a number above 0, not {seconds!r}")
-        value, parameter = command.args.get("value"), fault.parameter
-        if value is not None and parameter is None:
-            raise ValueError(f"the fault {name} takes no value")
-        number = 0.0 if parameter is None else parameter.default if value is None else parameter.check(value)
-        arguments = {} if parameter is None else {parameter.name: number}
-        step = StepPart.model_validate({"at": 0, "fault": name, "adapter": command.adapter, **arguments})
-        before, adapter.fault = adapter.fault, step
+        values = values_of(name, command.args.get("values"), command.args.get("value"))
+        step = StepPart.model_validate({"at": 0, "fault": name, "adapter": command.adapter, **values})
+        before = adapter.begin(step)
         later = self._loop.call_soon_threadsafe
         later(self._emit_fault, step, before, command.actor, math.inf if seconds is None else seconds)
-        does = f"{command.adapter} {fault.sentence(number)}"
+        does = f"{command.adapter} {fault.sentence(values)}"
         if seconds is not None:
             does += f", for {seconds:g} s"
             later(self._loop.call_later, seconds, self._end_fault, step, "over", "")

@@ -46,9 +46,9 @@ def contradictions(data: Mapping[str, Any]) -> Iterator[tuple[Location, str]]:
 def _unused_fields(where: Location, step: Mapping[str, Any]) -> Iterator[tuple[Location, str]]:
     """Find the fields of a step that have no meaning with its other fields."""
     fault, command = step.get("fault"), step.get("command")
-    for name, kind in PARAMETERS.items():
-        if name in step and fault != kind:
-            yield (*where, name), f"only fault: {kind} uses this; remove it"
+    for name, kinds in PARAMETERS.items():
+        if name in step and fault not in kinds:
+            yield (*where, name), f"only fault: {' or '.join(kinds)} uses this; remove it"
     if step.get("seconds") is not None and command != "open_for":
         yield (*where, "seconds"), "only command: open_for uses this; remove it"
     for name in ("adapter", "tag"):

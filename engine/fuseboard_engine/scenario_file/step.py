@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal, Self
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, Final, Literal, Self
 
 from pydantic import Field, create_model, field_validator, model_validator
 
@@ -18,8 +19,12 @@ else:
     FaultName = Literal[*FAULTS]
     """A name in `FAULTS`."""
 
-PARAMETERS = {fault.parameter.name: kind for kind, fault in FAULTS.items() if fault.parameter is not None}
-"""The fault that takes each parameter, by the parameter's name."""
+PARAMETERS: Final[Mapping[str, tuple[str, ...]]] = {
+    parameter.name: tuple(kind for kind, fault in FAULTS.items() if parameter in fault.parameters)
+    for fault in FAULTS.values()
+    for parameter in fault.parameters
+}
+"""The faults that take each parameter, by the parameter's name."""
 
 if TYPE_CHECKING:
     _FaultParameters = Part
@@ -28,12 +33,15 @@ else:
         "_FaultParameters",
         __base__=Part,
         **{
-            fault.parameter.name: (
-                fault.parameter.type,
-                Field(default=fault.parameter.default, description=f"for {kind}: {fault.parameter.description}"),
+            parameter.name: (
+                parameter.type,
+                Field(
+                    default=parameter.default,
+                    description=f"for {' and '.join(PARAMETERS[parameter.name])}: {parameter.description}",
+                ),
             )
-            for kind, fault in FAULTS.items()
-            if fault.parameter is not None
+            for fault in FAULTS.values()
+            for parameter in fault.parameters
         },
     )
     """A part with one field per parameter of a fault."""
@@ -53,6 +61,11 @@ class StepPart(_FaultParameters):
     every: SomeSeconds | None = Field(default=None, description="seconds after which it happens again, and again")
     until: Seconds | None = Field(default=None, description="when it happens for the last time; default: the end")
     seconds: Seconds | None = Field(default=None, description="for open_for: how long; default: its policy's wait")
+
+    @property
+    def values(self) -> dict[str, Any]:
+        """The values of the parameters of its fault."""
+        return {p.name: getattr(self, p.name) for p in FAULTS[self.fault].parameters} if self.fault else {}
 
     @field_validator("command")
     @classmethod

@@ -37,6 +37,20 @@ def path(tmp_path: Path) -> str:
     return str(tmp_path / "staging.db")
 
 
+async def test_the_values_of_a_fault_are_given_by_name(path: str, engine: Engine) -> None:
+    options = ("--engine", "shop", "--set", "down_for=5", "--set", "up_for=20.5")
+    assert (await cli("inject", path, "claude", "flapping", *options))[0] == 0
+    (fault,) = engine.faults.active()
+    assert fault.values == {"down_for": 5, "up_for": 20.5}
+    code, _, err = await cli("inject", path, "claude", "flapping", "--engine", "shop", "--set", "downfor=5")
+    assert code == 1
+    assert "the fault flapping has no value 'downfor'; did you mean down_for?" in err
+    code, _, err = await cli("inject", path, "claude", "rate_limited", "--engine", "shop", "--set", "retry_after_as")
+    assert (code, "'retry_after_as' is not NAME=VALUE" in err) == (2, True)
+    _, out, _ = await cli("audit", path)
+    assert "down_for 5, up_for 20.5" in out
+
+
 async def test_a_fault_is_injected_recorded_shown_and_healed(path: str, engine: Engine) -> None:
     options = ("--for", "5m", "--share", "0.5", "--value", "3", "--engine", "shop")
     code, out, err = await cli("inject", path, "claude", "slow", *options)

@@ -46,11 +46,12 @@ async def test_calls_meet_the_fault_until_it_ends_by_itself() -> None:
     assert (ended.adapter, ended.fault, ended.reason) == ("a", "refused", "over")
 
 
-@pytest.mark.parametrize("fault", FAULTS)
+@pytest.mark.parametrize("fault", [name for name in FAULTS if name != "brown_out"])  # which needs several calls
 @virtual
 async def test_every_fault_can_be_injected_and_healed(fault: str) -> None:
     engine = world()
     engine.inject_fault("a", fault, 60, value=1.0 if fault == "flaky" else None, actor="ann")
+    await asyncio.sleep(9)  # one of them gets worse with time
     began = now()
     try:
         met = await asyncio.wait_for(outcome(engine), 5)
@@ -263,7 +264,11 @@ def test_the_environment_allows_faults_where_the_code_does_not_say(
         ({"seconds": "30"}, "above 0, at most 3600"),
         ({"share": 0}, "above 0, at most 1"),
         ({"share": 1.5}, "above 0, at most 1"),
-        ({"value": 3}, "the fault error takes no number"),
+        ({"value": 3}, "status (HTTP status) cannot be 3: input should be greater than or equal to 400"),
+        ({"fault": "hang", "value": 3}, "the fault hang takes no value"),
+        ({"values": {"statsu": 500}}, "the fault error has no value 'statsu'; did you mean status?"),
+        ({"fault": "hang", "values": {"factor": 1}}, "the fault hang has no value 'factor'; it takes none"),
+        ({"values": [1]}, "values are given by name, not as [1]"),
         ({"fault": "flaky", "value": 2}, "rate (share of failing calls) cannot be 2"),
         ({"fault": "slow", "value": "x"}, "factor (times the usual latency) cannot be 'x'"),
         ({"fault": "slow", "value": True}, "factor (times the usual latency) cannot be True"),
@@ -316,7 +321,7 @@ async def test_the_shortest_fault_is_reported_with_the_time_that_was_asked_for()
     args = {"fault": "error", "seconds": 1e-9}
     done = engine.execute_command(Command(id=1, verb="inject", actor="ann", adapter="a", args=args))
     assert done is not None
-    assert done.detail == "error injected into a for 1e-09 s"
+    assert done.detail == "error 503 injected into a for 1e-09 s"
 
 
 def test_a_configuration_allows_faults_and_takes_them_back(tmp_path: Any) -> None:

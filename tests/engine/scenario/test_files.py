@@ -210,8 +210,9 @@ def test_the_documents_name_every_fault_with_its_parameter() -> None:
     page = (Path(__file__).parents[3] / "docs" / "scenarios.md").read_text()
     for name, fault in FAULTS.items():
         (row,) = (line for line in page.splitlines() if line.startswith(f"| `{name}` |"))
-        if fault.parameter is not None:
-            assert f"`{fault.parameter.name}`" in row and f"({fault.parameter.default:g})" in row
+        for parameter in fault.parameters:
+            default = f"{parameter.default:g}" if isinstance(parameter.default, float) else parameter.default
+            assert f"`{parameter.name}`" in row and f"({default})" in row
 
 
 def test_the_library_is_listed_on_the_page() -> None:
