@@ -18,9 +18,9 @@ from report import Report, Table
 from timing import Scale, percentile
 
 from fuseboard_engine import Engine, RetryPolicy, Task
-from fuseboard_engine.scenario.simulated_adapter import SimulatedAdapter
 from fuseboard_engine.scenario_file.adapter import AdapterPart
 from fuseboard_engine.scenario_file.step import StepPart
+from fuseboard_engine.simulation.adapter import SimulatedAdapter
 from fuseboard_engine.virtual_time import VirtualTimeLoop
 
 ROLES = {

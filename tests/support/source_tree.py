@@ -47,6 +47,7 @@ FLOORS: dict[str, tuple[str, ...]] = {
         "shutdown",
         "engine",
         "scenario_file",
+        "simulation",
         "scenario",
         "scenario_derivation",
         "policy_replay",

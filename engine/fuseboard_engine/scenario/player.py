@@ -8,7 +8,6 @@ import math
 from bisect import bisect_right
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractAsyncContextManager, nullcontext
-from functools import partial
 from random import Random
 from typing import Any
 
@@ -32,13 +31,13 @@ from fuseboard_engine.scenario.judge import events_to_keep, judge
 from fuseboard_engine.scenario.model import Scenario
 from fuseboard_engine.scenario.outcome import Outcome
 from fuseboard_engine.scenario.paced_time import PacedLoop
-from fuseboard_engine.scenario.recorded_calls import recorded_rules
 from fuseboard_engine.scenario.settings import settings_of
-from fuseboard_engine.scenario.simulated_adapter import SimulatedAdapter
 from fuseboard_engine.scenario.timeline import arrivals, timeline_of
 from fuseboard_engine.scenario.verdict import Verdict
 from fuseboard_engine.scenario_file.step import StepPart
 from fuseboard_engine.scenario_file.traffic import TrafficPart
+from fuseboard_engine.simulation.adapter import SimulatedAdapter
+from fuseboard_engine.simulation.recorded_calls import recorded_rules
 from fuseboard_engine.virtual_time import VirtualTimeLoop
 
 ACTOR = "scenario"
@@ -131,7 +130,7 @@ class Player:
                 adapter,
                 tags=section.tags,
                 handles=section.handles,
-                health=partial(adapter, Task(type="health check")) if checks.enabled else None,
+                health=adapter.check_health if checks.enabled else None,
             )
 
     @property

@@ -41,7 +41,6 @@ class AdapterPart(Part):
     overload: Literal["wait", "refuse"] = Field(
         default="wait", description="what calls beyond the capacity do: wait for a place, or fail with 503"
     )
-    health_check: bool = Field(default=False, description="whether its health is checked; a fault fails the checks")
     stands_for: str = Field(default="", max_length=300, description="the function of the application it stands for")
     breaker: BreakerPolicy | None = Field(default=None, description="its own breaker policy")
     retry: RetryPolicy | None = Field(default=None, description="its own retry policy")

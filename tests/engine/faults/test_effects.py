@@ -11,9 +11,9 @@ import pytest
 from fuseboard_engine import RetryPolicy
 from fuseboard_engine.faults.table import FAULTS, values_of
 from fuseboard_engine.retry.attribution import Table, retry_after_of
-from fuseboard_engine.scenario.simulated_adapter import SimulatedAdapter
 from fuseboard_engine.scenario_file.adapter import AdapterPart
 from fuseboard_engine.scenario_file.step import StepPart
+from fuseboard_engine.simulation.adapter import SimulatedAdapter
 from support.engine_world import World, virtual
 
 ONCE = RetryPolicy(max_attempts=1, attempt_timeout=5, item_timeout=5)
@@ -240,12 +240,11 @@ def test_the_sentence_of_a_fault_has_its_values() -> None:
 
 
 @virtual
-async def test_a_fault_fails_the_health_check_of_an_adapter_that_has_one() -> None:
-    assert not hasattr(simulated(), "health")
-    adapter = simulated(part={"health_check": True})
-    assert await adapter.health()
+async def test_a_fault_fails_the_health_check_of_an_adapter() -> None:
+    adapter = simulated()
+    assert await adapter.check_health()
     adapter.begin(StepPart.model_validate({"at": 0, "adapter": "a", "fault": "refused"}))
     with pytest.raises(ConnectionRefusedError):
-        await adapter.health()
+        await adapter.check_health()
     adapter.begin(StepPart.model_validate({"at": 0, "adapter": "a", "fault": "soft_failure"}))
-    assert not await adapter.health()
+    assert not await adapter.check_health()

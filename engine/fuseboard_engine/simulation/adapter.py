@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 from fuseboard_engine.faults.faulty_call import ServiceError
 from fuseboard_engine.faults.table import FAULTS, values_of
-from fuseboard_engine.scenario.latencies import latency_of
-from fuseboard_engine.scenario.recorded_calls import RecordedCalls
+from fuseboard_engine.simulation.latencies import latency_of
+from fuseboard_engine.simulation.recorded_calls import RecordedCalls
 
 if TYPE_CHECKING:
     from fuseboard_engine.scenario_file.adapter import AdapterPart
@@ -42,8 +42,6 @@ class SimulatedAdapter:
         self._latency = latency_of(part, rng)
         self._recorded = RecordedCalls(name, part.recorded, position, rng) if part.recorded else None
         self._places = None if part.capacity is None else asyncio.Semaphore(part.capacity)
-        if part.health_check:
-            self.health = self._health
 
     def begin(self, step: StepPart | None) -> StepPart | None:
         """Begin the fault of a step; None ends the fault. Return the step of the fault before."""
@@ -59,7 +57,7 @@ class SimulatedAdapter:
                 await asyncio.sleep(self._part.gap * (self._part.items - 1))
             return answer
 
-    async def _health(self) -> bool:
+    async def check_health(self) -> bool:
         """Check the health: a call of a twin that has the same fault, so that checks leave the randomness as it is."""
         twin = SimulatedAdapter(self.name, self._part, Random(1), self.position)
         twin.fault, twin.began = self.fault, self.began

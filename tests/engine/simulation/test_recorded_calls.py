@@ -12,9 +12,9 @@ from fuseboard_engine import Engine, RetryPolicy
 from fuseboard_engine.documents.loader import DocumentError, parse
 from fuseboard_engine.retry.attribution import DEFAULT_TABLE, Table
 from fuseboard_engine.scenario.model import Scenario
-from fuseboard_engine.scenario.recorded_calls import RecordedCalls, RecordedError, recorded_rules
 from fuseboard_engine.scenario_file.adapter import AdapterPart
 from fuseboard_engine.scenario_file.recorded_calls import RecordedCallsPart
+from fuseboard_engine.simulation.recorded_calls import RecordedCalls, RecordedError, recorded_rules
 from support.engine_world import virtual
 
 UP = {"at": 0.0, "until": 4.0, "seconds": [0.1, 0.2]}

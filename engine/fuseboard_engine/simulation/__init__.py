@@ -1,0 +1,1 @@
+"""Simulated adapters: their latencies, their recorded calls, and how they meet faults."""
