@@ -137,7 +137,6 @@ async def _read(args: Namespace) -> Sources | None:
     from fuseboard_console.views.events.audit import audit_entries
     from fuseboard_console.views.report.contents import Sources
     from fuseboard_console.views.report.incident import KINDS, Incident, Lane
-    from fuseboard_engine.events import CommandDone
     from fuseboard_storage.recording.recording import Recording
     from fuseboard_storage.sqlite.damaged_rows import whole_number
 
@@ -168,10 +167,9 @@ async def _read(args: Namespace) -> Sources | None:
                 return None
             step = max(1.0, (end - begin) / 1e6 / 240)
             metrics = await recording.metrics(since=begin - begin % 1_000_000, until=end + 1, step=step)
-            done = [entry.event for entry in incident.timeline if isinstance(entry.event, CommandDone)]
             audit = [
                 entry
-                for entry in audit_entries(done, await recording.commands(ALL)).values()
+                for entry in audit_entries(incident.commands, await recording.commands(ALL)).values()
                 if begin <= entry.requested_at <= end
             ]
             instances = await recording.instances()

@@ -135,7 +135,7 @@ class WorkloadReader:
             case AttemptFailed():
                 self._failed_at.setdefault((instance, event.task), deque()).append(at)
             case RoutesCounted():
-                self._count_attempts(event.tasks)
+                self._count_attempts(sum(max(0, counts.calls) for counts in event.adapters.values()))
                 self._counted.append((load, instance, event))
             case StateChanged():
                 self._read_change(load, instance, at, event)
@@ -348,5 +348,5 @@ def _infer_retry(record: AdapterRecord) -> None:
         changes["base_delay"] = min(waits)
     if changes.get("base_delay", 0.0) > RetryPolicy.model_fields["max_delay"].default:
         changes["max_delay"] = changes["base_delay"]
-    record.retry = RetryPolicy.model_validate(changes)
+    record.retry = recorded_retry(changes)
     record.retry_source = "the limit and the waits of recorded attempts; the rest is the default"

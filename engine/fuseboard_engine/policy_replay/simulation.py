@@ -6,9 +6,8 @@ with a clock that is set here. Only the order of events in time, which asyncio g
 
 from __future__ import annotations
 
-import math
 from array import array
-from collections.abc import AsyncIterator, Callable, Generator, Iterator, Mapping
+from collections.abc import AsyncIterator, Generator, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from heapq import heapify, heappop, heappush
@@ -145,8 +144,9 @@ class Simulation:
         self._ejection_limits = EjectionLimits(shares) if shares else None
         for record in load.adapters.values():
             self.outcome.adapters[record.name] = AdapterOutcome()
-            self._add(record, record.policy)
-            self._restore(record)
+            if record.name:  # a damaged file may hold an empty one
+                self._add(record, record.policy)
+                self._restore(record)
 
     def _wall(self) -> int:
         return self._load.origin + round(self._clock.now * 1e6)
@@ -186,21 +186,15 @@ class Simulation:
 
     # ---------------------------------------------------------------- time
 
-    def run(self, progress: Callable[[int], None] | None = None, every: int = 50_000) -> ReplayOutcome:
-        """Replay all tasks and return what came of it.
-
-        Args:
-            progress: called with the number of tasks that have arrived, after every `every` of them.
-            every: how often `progress` is called.
-        """
+    def run(self) -> ReplayOutcome:
+        """Replay all tasks and return what came of it."""
         heap, clock, find, outcome = self._heap, self._clock, self._find, self.outcome
-        arrived, latency = outcome.latencies.append, 0.0
+        arrived = outcome.latencies.append
         heap += [(op.at, place - len(self._load.operations), op, 0.0) for place, op in enumerate(self._load.operations)]
         heapify(heap)
         pushed = 0
         cuts = any("attempt_timeout" in changes.retry for changes in self._changes.values())
-        report = every if progress is not None else math.inf
-        for number, task in enumerate(self._load.tasks):
+        for task in self._load.tasks:
             at = task.at
             while heap and heap[0][0] <= at:
                 self._continue(heappop(heap))
@@ -223,9 +217,6 @@ class Simulation:
                     continue
             pushed += 1
             self._resume(at, pushed, self._route(task))
-            if number >= report and progress is not None:
-                report += every
-                progress(number)
         while heap:
             self._continue(heappop(heap))
         self._finish()
@@ -295,7 +286,7 @@ class Simulation:
                 self.outcome.adapters[wanted].failed += met.outcome == "failure"
                 failed = FailedCall(adapter, route, adapter.retry, permit, number, wait, met.duration)
                 step = runner.after_failure(failed, error_of(met), may_return=may_return)
-                if step.then == "stop":
+                if step.then == "stop" or clock.now > self._load.end:  # nothing is known of services after the end
                     return
                 if step.then == "failover":
                     if route.return_to is not None:

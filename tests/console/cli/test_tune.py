@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from pathlib import Path
 
@@ -9,9 +10,13 @@ import pytest
 
 from fuseboard_console.cli import exit_codes
 from fuseboard_console.cli.main import run
+from fuseboard_console.sources.recorded_work import read_workloads
 from fuseboard_engine import BreakerPolicy, RetryPolicy
 from fuseboard_engine.events import EngineStarted
-from support.policy_replays import Service, engine_events
+from fuseboard_engine.policy_replay.comparison import PolicyReplay
+from fuseboard_engine.policy_replay.workload import Workload
+from fuseboard_storage import Recording
+from support.policy_replays import Service, assert_same_changes, changes, engine_events
 from support.replays import recorded
 
 PATIENT = BreakerPolicy(failure_threshold=10, recovery_timeout=5.0)
@@ -109,3 +114,33 @@ def test_a_recording_without_attempts_is_a_sentence(
         recorded(path, [EngineStarted(at=1, name="world", host="h", pid=1)])
     assert run(["tune", str(path), "--suggest"]) == exit_codes.NOT_DONE
     assert capsys.readouterr().err == "b.db has no attempt, so there is nothing to replay.\n"
+
+
+def read(file: Path, since: int | None = None) -> list[Workload]:
+    async def reading() -> list[Workload]:
+        async with Recording.open(file) as recording:
+            return await read_workloads(recording, since)
+
+    return asyncio.run(reading())
+
+
+def test_a_recording_is_replayed_with_the_changes_of_state_that_it_holds(tmp_path: Path) -> None:
+    limited = Service((5.0, 12.0), "limited", retry=RetryPolicy(max_attempts=2))
+    slow = BreakerPolicy(slow_call_rate=0.5, slow_call_seconds=0.4, minimum_calls=4)
+    events = engine_events({"gpt": limited, "claude": Service(how="slow", breaker=slow), "agno": Service()}, seconds=30)
+    loads = read(recorded(tmp_path / "a.db", events))
+    (outcome,) = PolicyReplay(loads).outcomes({})
+    for name in ("gpt", "claude", "agno"):
+        assert_same_changes(outcome.adapters[name].states, changes(events, name))
+    assert changes(events, "gpt")
+
+
+@pytest.mark.parametrize("since", [8.0, 12.0, 16.0])
+def test_a_replay_that_begins_within_an_outage_goes_on_from_its_state(since: float, tmp_path: Path) -> None:
+    events = engine_events(WORLD, seconds=30)
+    begin = round(since * 1e6) + events[0].at
+    loads = read(recorded(tmp_path / "a.db", events), begin)
+    (outcome,) = PolicyReplay(loads).outcomes({})
+    later = [event for event in changes(events, "gpt") if event.at >= begin]
+    found = [event for event in outcome.adapters["gpt"].states if event.reason != "restored"]
+    assert [event.after for event in found] == [event.after for event in later]

@@ -47,7 +47,7 @@ def services() -> st.SearchStrategy[Service]:
     )
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=15, deadline=None)
 @given(st.lists(services(), min_size=1, max_size=3), st.integers(1, 1 << 30))
 def test_the_same_policies_give_the_same_changes_of_state(chain: list[Service], seed: int) -> None:
     world = {f"s{number}": service for number, service in enumerate(chain)}

@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final, NamedTuple, TypeVar
 
+from msgspec.structs import replace
+
 from fuseboard_engine.events import (
     AttemptFailed,
     ClockChanged,
@@ -130,6 +132,8 @@ class Incident:
         self.errors: dict[tuple[str, str, str], ErrorCount] = {}
         self.letters: Counter[tuple[str, str]] = Counter()
         """Dead letters by task type and category."""
+        self.commands: list[CommandDone] = []
+        """Operators' commands that ended."""
         self.timeline: list[Entry] = []
         self.not_shown = 0
         """Entries of the timeline beyond the limit."""
@@ -174,6 +178,8 @@ class Incident:
                 self._of_type(event.task_type).letters += 1
             case StateChanged():
                 self._add_change(Lane(entry.instance, event.adapter), event)
+            case CommandDone():
+                self.commands.append(event if event.target is not None else replace(event, target=entry.instance))
             case EventsDropped():
                 self.dropped += max(0, event.count)
         if isinstance(event, _TIMELINE) and not self._is_repetition(event):
@@ -229,12 +235,12 @@ class Incident:
             setattr(one, name, getattr(one, name) + 1)
 
     def _add_counted(self, event: RoutesCounted) -> None:
-        first, last = self.slice_of(event.since), self.slice_of(event.at)
-        number, slices = event.tasks, last - first + 1
+        first, last = sorted((self.slice_of(event.since), self.slice_of(event.at)))
+        number, slices = max(0, event.tasks), last - first + 1
         for place in range(first, last + 1):
             self.slices[place].first += number * (place - first + 1) // slices - number * (place - first) // slices
         for task_type, tasks in event.types.items():
-            self._of_type(task_type).first += tasks
+            self._of_type(task_type).first += max(0, tasks)
 
     def _of_type(self, task_type: str) -> TaskCounts:
         return self.types.setdefault(self._key(self.types, task_type, OTHERS), TaskCounts())
