@@ -19,6 +19,7 @@ from fuseboard_engine.scenario_file.engine_part import EnginePart
 from fuseboard_engine.scenario_file.expectations import Expectations
 from fuseboard_engine.scenario_file.step import StepPart
 from fuseboard_engine.scenario_file.traffic import TrafficPart
+from fuseboard_engine.scenario_file.workflow import WorkflowPart
 
 
 class Scenario(EnginePart):
@@ -30,6 +31,7 @@ class Scenario(EnginePart):
     seed: int = Field(default=1, description="seed of its randomness")
     duration: float = Field(gt=0, le=86_400, allow_inf_nan=False, description="seconds it lasts")
     adapters: dict[str, AdapterPart] = Field(min_length=1, description="the adapters by name")
+    workflows: dict[str, WorkflowPart] = Field(default={}, description="workflows that traffic runs: nodes by name")
     traffic: tuple[TrafficPart, ...] = Field(min_length=1, description="the tasks")
     timeline: tuple[StepPart, ...] = Field(default=(), description="the steps")
     expect: Expectations = Field(default=(), description="the conditions under which it passes")

@@ -25,20 +25,21 @@ from fuseboard_engine.events import (
 )
 from fuseboard_engine.faults.table import FAULTS, values_of
 from fuseboard_engine.retry.default_table import DEFAULT_TABLE
-from fuseboard_engine.routing.route import Task
 from fuseboard_engine.runtime.clock import wall_clock
 from fuseboard_engine.scenario.judge import events_to_keep, judge
 from fuseboard_engine.scenario.model import Scenario
 from fuseboard_engine.scenario.outcome import Outcome
 from fuseboard_engine.scenario.paced_time import PacedLoop
-from fuseboard_engine.scenario.settings import settings_of
 from fuseboard_engine.scenario.timeline import arrivals, timeline_of
+from fuseboard_engine.scenario.traffic import request, workflow_of
 from fuseboard_engine.scenario.verdict import Verdict
+from fuseboard_engine.scenario_file.settings import settings_of
 from fuseboard_engine.scenario_file.step import StepPart
 from fuseboard_engine.scenario_file.traffic import TrafficPart
 from fuseboard_engine.simulation.adapter import SimulatedAdapter
 from fuseboard_engine.simulation.recorded_calls import recorded_rules
 from fuseboard_engine.virtual_time import VirtualTimeLoop
+from fuseboard_engine.workflow.checkpoints import MemoryCheckpoints
 
 ACTOR = "scenario"
 MAX_IN_FLIGHT = 1000  # tasks; further traffic waits, as in a client's connection pool
@@ -94,7 +95,7 @@ class Player:
         self._announces = announces
         self._loop = loop
         self._paced = loop if isinstance(loop, PacedLoop) else None
-        self._settings = settings_of(scenario)
+        self._settings = settings_of(scenario.scenario, scenario, scenario.adapters)
         self._adapters = {
             name: SimulatedAdapter(name, part, Random(self._rng.random()), lambda: self.position)
             for name, part in scenario.adapters.items()
@@ -104,6 +105,7 @@ class Player:
         if on_event is not None:
             self.engine.subscribe(on_event)
         self._add_adapters()
+        self._checkpoints = MemoryCheckpoints()
         self._timeline = timeline_of(scenario)
         self._began = loop.time()
         self._ids = itertools.count(0x8F00)
@@ -123,6 +125,7 @@ class Player:
         )
 
     def _add_adapters(self) -> None:
+        """Add the adapters, and the workflows that use them."""
         for name, section in self._settings.adapters.items():
             adapter, checks = self._adapters[name], section.health_monitoring or self._settings.health_monitoring
             self.engine.add_adapter(
@@ -132,6 +135,8 @@ class Player:
                 handles=section.handles,
                 health=adapter.check_health if checks.enabled else None,
             )
+        for name, nodes in self.scenario.workflows.items():
+            self.engine.add_workflow(workflow_of(name, nodes))
 
     @property
     def position(self) -> float:
@@ -153,6 +158,8 @@ class Player:
             repeat: start over at the end, until cancelled.
         """
         async with recording or nullcontext():
+            if self.engine.checkpoints is None:
+                self.engine.checkpoints = self._checkpoints
             try:
                 while True:
                     await self._play_once()
@@ -190,8 +197,7 @@ class Player:
             await self._until(due)
             if len(self._routes) >= MAX_IN_FLIGHT:
                 await asyncio.wait(self._routes, return_when=asyncio.FIRST_COMPLETED)
-            task = Task(type=traffic.type, id=f"{next(self._ids):x}", deadline=traffic.deadline)
-            route = asyncio.create_task(self.engine.execute_with_fallback(task))
+            route = asyncio.create_task(request(self.engine, traffic, f"{next(self._ids):x}"))
             self._routes.add(route)
             route.add_done_callback(self._routes.discard)
 

@@ -10,6 +10,7 @@ from fuseboard_engine.documents.validation_errors import did_you_mean
 from fuseboard_engine.scenario_file.engine_part import engine_contradictions
 from fuseboard_engine.scenario_file.expectation_checks import expectation_contradictions
 from fuseboard_engine.scenario_file.step import PARAMETERS
+from fuseboard_engine.scenario_file.workflow import workflow_contradictions
 
 MOST_REPETITIONS = 10_000
 """How often a step of the timeline happens at most."""
@@ -39,8 +40,11 @@ def contradictions(data: Mapping[str, Any]) -> Iterator[tuple[Location, str]]:
     yield from expectation_contradictions(data.get("expect"), adapters, end)
     for name, part in adapters.items():
         yield from _recorded_calls(("adapters", name), _mapping(part))
+    workflows = _mapping(data.get("workflows"))
+    yield from workflow_contradictions(workflows, adapters)
     for place, stream in enumerate(_sequence(data.get("traffic"))):
         yield from _empty_traffic(("traffic", place), _mapping(stream), end)
+        yield from _unknown_names(("traffic", place), _mapping(stream), adapters, workflows)
 
 
 def _unused_fields(where: Location, step: Mapping[str, Any]) -> Iterator[tuple[Location, str]]:
@@ -111,6 +115,22 @@ def _empty_traffic(where: Location, stream: Mapping[str, Any], end: Any) -> Iter
         if _both_numbers(since, before) and since <= before:
             yield (*where, "rates", place), f"{since:g} s is not after the one above; keep the order of time"
         before = since if isinstance(since, int | float) else before
+
+
+def _unknown_names(
+    where: Location, stream: Mapping[str, Any], adapters: Mapping[str, Any], workflows: Mapping[str, Any]
+) -> Iterator[tuple[Location, str]]:
+    """Find adapters and workflows that a stream of tasks names and that are not there."""
+    workflow = stream.get("workflow")
+    if isinstance(workflow, str) and workflow not in workflows:
+        known = did_you_mean(workflow, workflows) if workflows else "describe it under workflows"
+        yield (*where, "workflow"), f"there is no workflow {workflow!r} here; {known}"
+    for place, name in enumerate(_sequence(_mapping(stream.get("fan_out")).get("adapters"))):
+        if adapters and isinstance(name, str) and name not in adapters:
+            yield (
+                (*where, "fan_out", "adapters", place),
+                f"there is no adapter {name!r} here; " + did_you_mean(name, adapters),
+            )
 
 
 def _both_numbers(one: Any, other: Any) -> bool:
