@@ -79,9 +79,13 @@ class WorkloadReader:
         bucket_seconds: returns the seconds that represent a bucket of a latency histogram, for routes that a
             recording only counts.
         origin: UTC microseconds of the time that was chosen; None for the time of the first event.
+        most: attempts that are read at most.
     """
 
-    def __init__(self, bucket_seconds: Callable[[int], float], origin: int | None = None) -> None:
+    def __init__(
+        self, bucket_seconds: Callable[[int], float], origin: int | None = None, most: int = MOST_ATTEMPTS
+    ) -> None:
+        self._most = most
         self._bucket_seconds = bucket_seconds
         self._loads: dict[int, Workload] = {}
         self._policies: dict[tuple[int, str], BreakerPolicy] = {}
@@ -219,8 +223,8 @@ class WorkloadReader:
 
     def _count_attempts(self, number: int) -> None:
         self._attempts += number
-        if self._attempts > MOST_ATTEMPTS:
-            raise TooManyAttempts(f"more than {MOST_ATTEMPTS:,} attempts")
+        if self._attempts > self._most:
+            raise TooManyAttempts(f"more than {self._most:,} attempts")
 
     def _chain(self, names: Iterable[str]) -> tuple[str, ...]:
         chain = tuple(dict.fromkeys(names))
