@@ -75,6 +75,7 @@ POLICY = RetryPolicy(base_delay=2, max_delay=8, max_attempts=5)
         (1, {"remaining": 2}, None, "the deadline comes before the next attempt in 2 s"),
         (1, {"remaining": 2.1}, 2, "attempt 2 of 5"),
         (1, {"open_for": 2.1}, None, "its breaker opened for 2.1 s"),
+        (1, {"open_for": 2.000_000_000_1}, 2, "attempt 2 of 5"),  # the difference of two times of a clock is rounded
         (1, {"open_for": 2}, 2, "attempt 2 of 5"),
         (1, {"open_for": 5, "retry_after": 5}, 5, "attempt 2 of 5"),
         (1, {"open_for": 5, "remaining": 1}, None, "the deadline comes before the next attempt in 2 s"),

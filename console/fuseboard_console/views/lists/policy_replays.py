@@ -217,6 +217,11 @@ def notes(tuning: Tuning) -> list[str]:
     if estimated:
         found.append(HOW_ESTIMATED)
     found.append(HOW_BOUNDED)
+    if undetected := figures[0].total("undetected"):
+        outages = plural(figures[0].total("outages"), "outage")
+        found.append(
+            f"As recorded, the breaker stayed closed in {undetected:,} of {outages}: DETECT has none of those."
+        )
     if counted := sum(load.counted for load in loads):
         found.append(
             f"{plural(counted, 'ordinary route')} of this recording {'is' if counted == 1 else 'are'} only counted: "
