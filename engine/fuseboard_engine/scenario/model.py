@@ -13,10 +13,10 @@ from fuseboard_engine.documents.loader import read
 from fuseboard_engine.documents.messages import NAME_PATTERN
 from fuseboard_engine.documents.toml_locations import Location
 from fuseboard_engine.documents.validation_errors import raise_errors
-from fuseboard_engine.scenario_file.adapter import AdapterPart
 from fuseboard_engine.scenario_file.contradictions import contradictions
 from fuseboard_engine.scenario_file.engine_part import EnginePart
 from fuseboard_engine.scenario_file.expectations import Expectations
+from fuseboard_engine.scenario_file.settings import refused_changes
 from fuseboard_engine.scenario_file.step import StepPart
 from fuseboard_engine.scenario_file.traffic import TrafficPart
 from fuseboard_engine.scenario_file.workflow import WorkflowPart
@@ -30,7 +30,6 @@ class Scenario(EnginePart):
     about: str = Field(default="", description="what to watch")
     seed: int = Field(default=1, description="seed of its randomness")
     duration: float = Field(gt=0, le=86_400, allow_inf_nan=False, description="seconds it lasts")
-    adapters: dict[str, AdapterPart] = Field(min_length=1, description="the adapters by name")
     workflows: dict[str, WorkflowPart] = Field(default={}, description="workflows that traffic runs: nodes by name")
     traffic: tuple[TrafficPart, ...] = Field(min_length=1, description="the tasks")
     timeline: tuple[StepPart, ...] = Field(default=(), description="the steps")
@@ -43,7 +42,8 @@ class Scenario(EnginePart):
 
     @model_validator(mode="after")
     def _check(self) -> Self:
-        raise_errors("Scenario", self.cross_field_checks(self.model_dump(exclude_unset=True)))  # as a file has it
+        data = self.model_dump(exclude_unset=True)  # as a file has it
+        raise_errors("Scenario", [*self.cross_field_checks(data), *refused_changes(self.scenario, self, self.timeline)])
         return self
 
     @staticmethod

@@ -6,7 +6,7 @@ import asyncio
 import itertools
 import math
 from bisect import bisect_right
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Coroutine, Iterator, Mapping
 from contextlib import AbstractAsyncContextManager, nullcontext
 from random import Random
 from typing import Any
@@ -17,6 +17,7 @@ from fuseboard_engine.config.factory import build_from_settings
 from fuseboard_engine.documents.validation_errors import did_you_mean
 from fuseboard_engine.engine import Engine
 from fuseboard_engine.events import (
+    CommandDone,
     Event,
     FaultEnded,
     FaultInjected,
@@ -33,7 +34,7 @@ from fuseboard_engine.scenario.paced_time import PacedLoop
 from fuseboard_engine.scenario.timeline import arrivals, timeline_of
 from fuseboard_engine.scenario.traffic import request, workflow_of
 from fuseboard_engine.scenario.verdict import Verdict
-from fuseboard_engine.scenario_file.settings import settings_of
+from fuseboard_engine.scenario_file.settings import changed, engine_part_of, settings_of
 from fuseboard_engine.scenario_file.step import StepPart
 from fuseboard_engine.scenario_file.traffic import TrafficPart
 from fuseboard_engine.simulation.adapter import SimulatedAdapter
@@ -42,6 +43,8 @@ from fuseboard_engine.virtual_time import VirtualTimeLoop
 from fuseboard_engine.workflow.checkpoints import MemoryCheckpoints
 
 ACTOR = "scenario"
+OPERATOR = "virtual operator"
+"""The actor of commands that a scenario asks an operator for, and that none has given in time."""
 MAX_IN_FLIGHT = 1000  # tasks; further traffic waits, as in a client's connection pool
 
 
@@ -95,13 +98,14 @@ class Player:
         self._announces = announces
         self._loop = loop
         self._paced = loop if isinstance(loop, PacedLoop) else None
-        self._settings = settings_of(scenario.scenario, scenario, scenario.adapters)
+        self._configured = engine_part_of(scenario)
+        self._settings = settings_of(scenario.scenario, self._configured)
         self._adapters = {
             name: SimulatedAdapter(name, part, Random(self._rng.random()), lambda: self.position)
             for name, part in scenario.adapters.items()
         }
         self.engine = self._new_engine()
-        self.engine.subscribe(lambda event: self.outcome.observe(event))
+        self.engine.subscribe(self._observe)
         if on_event is not None:
             self.engine.subscribe(on_event)
         self._add_adapters()
@@ -110,6 +114,13 @@ class Player:
         self._began = loop.time()
         self._ids = itertools.count(0x8F00)
         self._routes: set[asyncio.Task[object]] = set()
+        self._given: set[tuple[str, str]] = set()  # verbs and adapters of the commands that were carried out
+        self._asked: list[asyncio.TimerHandle] = []
+
+    def _observe(self, event: Event) -> None:
+        self.outcome.observe(event)
+        if isinstance(event, CommandDone) and event.ok:
+            self._given.add((event.verb, event.adapter))
 
     def _new_engine(self) -> ScenarioEngine:
         """Return an engine with the settings in effect, without adapters."""
@@ -184,6 +195,9 @@ class Player:
                 route.cancel()
             raise
         finally:
+            for handle in self._asked:
+                handle.cancel()
+            self._asked.clear()
             for name in self._adapters:
                 self._clear_fault(name, "over")
             if self._routes:
@@ -193,13 +207,11 @@ class Player:
         return Outcome(self._wall(), self.scenario.duration, events_to_keep(self.scenario))
 
     async def _run_traffic(self, traffic: TrafficPart) -> None:
-        for due in arrivals(traffic, self.scenario.duration, self._rng):
+        for due in arrivals(traffic, self.scenario.duration, self._rng, self._timeline):
             await self._until(due)
             if len(self._routes) >= MAX_IN_FLIGHT:
                 await asyncio.wait(self._routes, return_when=asyncio.FIRST_COMPLETED)
-            route = asyncio.create_task(request(self.engine, traffic, f"{next(self._ids):x}"))
-            self._routes.add(route)
-            route.add_done_callback(self._routes.discard)
+            self._in_flight(request(self.engine, traffic, f"{next(self._ids):x}"))
 
     async def _run_timeline(self) -> None:
         said: tuple[float, str] | None = None
@@ -217,22 +229,59 @@ class Player:
         await asyncio.sleep(max(0.0, position - self.position))
 
     def _perform(self, step: StepPart) -> None:
-        if step.command is not None:
-            arguments = {} if step.seconds is None else {"seconds": step.seconds}
-            self.engine.execute_command(
-                Command(
-                    id=0,
-                    verb=step.command,
-                    actor=ACTOR,
-                    adapter=step.adapter or "",
-                    args=arguments,
-                    requested_at=self._wall(),
-                )
-            )
+        if step.operator:
+            self._ask_operator(step)
+        elif step.command is not None:
+            self._give_command(step, ACTOR)
+        elif step.set:
+            self._configured = changed(self._configured, step.set)
+            self._settings = settings_of(self.scenario.scenario, self._configured)
+            self.engine.apply(self._settings, source=ACTOR)
         elif step.adapter is not None and step.fault:
             self._emit_fault(step, self._adapters[step.adapter].begin(step), ACTOR)
         elif step.adapter is not None:
             self._clear_fault(step.adapter, "healed", ACTOR)
+
+    def _give_command(self, step: StepPart, actor: str) -> None:
+        arguments = step.args if step.seconds is None else {**step.args, "seconds": step.seconds}
+        if step.command == "resume" and "run" not in arguments:
+            self._in_flight(self._resume_all(arguments, actor))
+            return
+        self.engine.execute_command(
+            Command(
+                id=0,
+                verb=step.command or "",
+                actor=actor,
+                adapter=step.adapter or "",
+                args=arguments,
+                requested_at=self._wall(),
+            )
+        )
+
+    async def _resume_all(self, arguments: dict[str, Any], actor: str) -> None:
+        """Give a command to resume each run that is not complete, the oldest first."""
+        store = self.engine.checkpoints or self._checkpoints
+        for run, _ in await store.unfinished_runs(failed=True):
+            args, now = {**arguments, "run": run}, self._wall()
+            self.engine.execute_command(Command(id=0, verb="resume", actor=actor, args=args, requested_at=now))
+
+    def _in_flight(self, work: Coroutine[Any, Any, object]) -> None:
+        """Start what the end of the scenario waits for."""
+        route = asyncio.create_task(work)
+        self._routes.add(route)
+        route.add_done_callback(self._routes.discard)
+
+    def _ask_operator(self, step: StepPart) -> None:
+        """Give an operator the time to give a command; the virtual operator gives it at the end of this time."""
+        given = (step.command or "", step.adapter or "")
+        self._given.discard(given)
+
+        def give() -> None:
+            if given not in self._given:
+                self._give_command(step, OPERATOR)
+
+        handle = self._loop.call_later(step.lasts or 0.0, give)
+        self._asked.append(handle)
 
     # ---------------------------------------------------------------- faults
 
@@ -359,6 +408,14 @@ class Player:
 
 
 def _describe(step: StepPart) -> str:
+    if step.operator:
+        return f"asked of the operator: {step.command} {step.adapter or ''}".rstrip()
+    if step.set:
+        return ", ".join(f"{path} is now {value}" for path, value in step.set.items())
+    if step.traffic is not None:
+        rate = "" if step.per_second is None else f"{step.per_second:g} tasks a second"
+        change = "stops" if step.paused else rate or "goes on"
+        return f"traffic {step.traffic}: {change}"
     if step.command is not None:
         return f"an operator: {step.command} {step.adapter or ''}".rstrip()
     if step.adapter is None:

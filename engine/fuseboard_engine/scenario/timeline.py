@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from bisect import bisect_right
 from collections.abc import Callable, Iterable, Iterator
 from itertools import count, islice, pairwise
 from random import Random
@@ -45,7 +46,7 @@ def _single_steps(step: StepPart, scenario: Scenario) -> Iterator[StepPart]:
 def _end_of(steps: list[StepPart], place: int, duration: float) -> StepPart | None:
     """Return the step that ends the fault of the step at a place after the time that it lasts."""
     step = steps[place]
-    if step.lasts is None or (at := step.at + step.lasts) > duration:
+    if step.lasts is None or not step.fault or (at := step.at + step.lasts) > duration:
         return None
     for other in islice(steps, place + 1, None):
         if other.at > at:
@@ -55,7 +56,26 @@ def _end_of(steps: list[StepPart], place: int, duration: float) -> StepPart | No
     return StepPart(at=at, adapter=step.adapter, heal=True)
 
 
-def arrivals(traffic: TrafficPart, duration: float, rng: Random) -> Iterator[float]:
+class _Change(NamedTuple):
+    """How a stream of tasks goes on from a moment: at a rate (tasks a second; None: as it says itself), or not."""
+
+    at: float
+    per_second: float | None = None
+    paused: bool = False
+
+
+def _changes_of(name: str, steps: Iterable[StepPart]) -> Iterator[_Change]:
+    """Yield the changes of a stream of tasks, in order; the first is its beginning."""
+    change = _Change(0.0)
+    yield change
+    for step in steps:
+        if name and step.traffic == name:
+            rate = change.per_second if step.per_second is None else step.per_second
+            paused = step.paused if step.paused is not None else change.paused
+            yield (change := _Change(step.at, rate, paused))
+
+
+def arrivals(traffic: TrafficPart, duration: float, rng: Random, steps: Iterable[StepPart] = ()) -> Iterator[float]:
     """Yield the seconds from a scenario's beginning at which tasks arrive; several at once in a burst.
 
     The k-th arrival is where the integral of the rate is k: for a ramp from a to b within T seconds,
@@ -65,12 +85,15 @@ def arrivals(traffic: TrafficPart, duration: float, rng: Random) -> Iterator[flo
         traffic: The stream of tasks.
         duration: The seconds that the scenario lasts.
         rng: The source of chance.
+        steps: The steps of the timeline, in order; those that change this stream apply.
     """
     end = duration if traffic.until is None else min(traffic.until, duration)
+    changes = list(_changes_of(traffic.name, steps))
     if traffic.times:
-        yield from (at for at in sorted(traffic.times) if traffic.start <= at < end)
+        times = (at for at in sorted(traffic.times) if traffic.start <= at < end)
+        yield from (at for at in times if not changes[bisect_right(changes, at, key=_moment) - 1].paused)
         return
-    for at in _bursts(_phases(traffic, end), lambda: _gap(traffic, rng)):
+    for at in _bursts(_changed(list(_phases(traffic, end)), changes, traffic, end), lambda: _gap(traffic, rng)):
         for _ in range(traffic.burst):
             yield at
 
@@ -83,6 +106,13 @@ class _Phase(NamedTuple):
     first: float
     last: float
 
+    def rate_at(self, moment: float) -> float:
+        """Return the bursts a second at a moment of the phase."""
+        if self.first == self.last:
+            return self.first
+        share = (moment - self.since) / (self.until - self.since)
+        return self.last if share == 1 else self.first + (self.last - self.first) * share
+
 
 def _phases(traffic: TrafficPart, end: float) -> Iterator[_Phase]:
     """Yield the phases of a stream, from its start to its end."""
@@ -94,6 +124,26 @@ def _phases(traffic: TrafficPart, end: float) -> Iterator[_Phase]:
     for (since, rate), (until, _) in pairwise(changes):
         if (since := max(since, traffic.start)) < (until := min(until, end)):
             yield _Phase(since, until, rate / traffic.burst, rate / traffic.burst)
+
+
+def _changed(phases: list[_Phase], changes: list[_Change], traffic: TrafficPart, end: float) -> Iterator[_Phase]:
+    """Yield the phases of a stream after the changes of the timeline."""
+    for change, following in pairwise([*changes, _Change(end)]):
+        since, until = max(change.at, traffic.start), min(following.at, end)
+        if since >= until or change.paused:
+            continue
+        if change.per_second is not None:
+            rate = change.per_second / traffic.burst
+            yield _Phase(since, until, rate, rate)
+            continue
+        for phase in phases:
+            first, last = max(phase.since, since), min(phase.until, until)
+            if first < last:
+                yield _Phase(first, last, phase.rate_at(first), phase.rate_at(last))
+
+
+def _moment(change: _Change) -> float:
+    return change.at
 
 
 def _bursts(phases: Iterable[_Phase], gap: Callable[[], float]) -> Iterator[float]:

@@ -9,7 +9,7 @@ from fuseboard_engine.documents.toml_locations import Location
 from fuseboard_engine.documents.validation_errors import did_you_mean
 from fuseboard_engine.scenario_file.engine_part import engine_contradictions
 from fuseboard_engine.scenario_file.expectation_checks import expectation_contradictions
-from fuseboard_engine.scenario_file.step import PARAMETERS
+from fuseboard_engine.scenario_file.step import PARAMETERS, WITHOUT_ADAPTER
 from fuseboard_engine.scenario_file.workflow import workflow_contradictions
 
 MOST_REPETITIONS = 10_000
@@ -45,6 +45,7 @@ def contradictions(data: Mapping[str, Any]) -> Iterator[tuple[Location, str]]:
     for place, stream in enumerate(_sequence(data.get("traffic"))):
         yield from _empty_traffic(("traffic", place), _mapping(stream), end)
         yield from _unknown_names(("traffic", place), _mapping(stream), adapters, workflows)
+    yield from _changes_of_traffic(_sequence(data.get("traffic")), timeline)
 
 
 def _unused_fields(where: Location, step: Mapping[str, Any]) -> Iterator[tuple[Location, str]]:
@@ -58,8 +59,15 @@ def _unused_fields(where: Location, step: Mapping[str, Any]) -> Iterator[tuple[L
     for name in ("adapter", "tag"):
         if step.get(name) is not None and command == "reset_all":
             yield (*where, name), "reset_all applies to every adapter; remove this, or write command: reset"
-    if any(step.get(name) is not None for name in ("for", "lasts")) and fault is None:
+        elif step.get(name) is not None and command in WITHOUT_ADAPTER:
+            yield (*where, name), f"{command} does not apply to an adapter; remove this"
+    if any(step.get(name) is not None for name in ("for", "lasts")) and fault is None and not step.get("operator"):
         yield (*where, "for"), "only a fault uses this; remove it"
+    if step.get("args") and command is None:
+        yield (*where, "args"), "only a command uses this; remove it"
+    for name in ("per_second", "paused"):
+        if step.get(name) is not None and step.get("traffic") is None:
+            yield (*where, name), "only a step with `traffic` uses this; name the stream of tasks that changes"
     if step.get("until") is not None and step.get("every") is None:
         yield (*where, "until"), "only a step with `every` uses this; remove it, or write `for` for a fault"
 
@@ -115,6 +123,27 @@ def _empty_traffic(where: Location, stream: Mapping[str, Any], end: Any) -> Iter
         if _both_numbers(since, before) and since <= before:
             yield (*where, "rates", place), f"{since:g} s is not after the one above; keep the order of time"
         before = since if isinstance(since, int | float) else before
+
+
+def _changes_of_traffic(traffic: Sequence[Any], timeline: Sequence[Any]) -> Iterator[tuple[Location, str]]:
+    """Find names that two streams of tasks have, and steps that change one that is not there."""
+    named: dict[str, Mapping[str, Any]] = {}
+    for place, stream in enumerate(map(_mapping, traffic)):
+        name = stream.get("name")
+        if isinstance(name, str) and name in named:
+            yield ("traffic", place, "name"), f"another stream of tasks is called {name!r} too"
+        if isinstance(name, str) and name:
+            named[name] = stream
+    for place, step in enumerate(map(_mapping, timeline)):
+        name = step.get("traffic")
+        if isinstance(name, str) and name not in named:
+            known = did_you_mean(name, named) if named else "give a stream this name"
+            yield ("timeline", place, "traffic"), f"no traffic here is called {name!r}; {known}"
+        elif isinstance(name, str) and step.get("per_second") is not None and named[name].get("times"):
+            yield (
+                ("timeline", place, "per_second"),
+                f"{name} has times in place of a rate; write paused",
+            )
 
 
 def _unknown_names(

@@ -26,6 +26,7 @@ from fuseboard_engine.retry.attribution import unknown_rule
 from fuseboard_engine.retry.default_table import DEFAULT_TABLE
 from fuseboard_engine.retry.policy import RetryPolicy
 from fuseboard_engine.routing.policy import RoutingPolicy
+from fuseboard_engine.scenario_file.adapter import AdapterPart
 from fuseboard_engine.scenario_file.part import Part
 
 
@@ -66,6 +67,7 @@ class EnginePart(Part):
     fault_tolerance: FaultToleranceSection = Field(default_factory=FaultToleranceSection, description="the main switch")
     breaker: BreakerPolicy = Field(default_factory=BreakerPolicy, description="policy of every adapter without its own")
     retry: RetryPolicy = Field(default_factory=RetryPolicy, description="policy of every adapter without its own")
+    adapters: dict[str, AdapterPart] = Field(min_length=1, description="the adapters by name")
     attribution: tuple[ScenarioRule, ...] = Field(default=(), description="rows that precede the built-in table")
     preference: dict[str, ChainSection] = Field(default={}, description="chain per task type; `default` for the rest")
     degraded: dict[str, Any] = Field(

@@ -2,16 +2,38 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any, Final, TypeVar
+
+from pydantic import BaseModel, ValidationError
 
 from fuseboard_engine.config.sections import HealthSection, LoggingSection, RetrySection
 from fuseboard_engine.config.settings import AdapterSection, Settings
+from fuseboard_engine.documents.messages import message_for
+from fuseboard_engine.documents.toml_locations import Location
+from fuseboard_engine.documents.validation_errors import did_you_mean
 from fuseboard_engine.retry.policy import RetryPolicy
 from fuseboard_engine.scenario_file.adapter import AdapterPart
 from fuseboard_engine.scenario_file.engine_part import EnginePart
+from fuseboard_engine.scenario_file.step import StepPart
+
+M = TypeVar("M", bound=BaseModel)
+
+_SECTIONS: Final = (
+    "fault_tolerance",
+    "breaker",
+    "retry",
+    "preference",
+    "degraded",
+    "routing",
+    "execution",
+    "health_monitoring",
+    "dead_letters",
+)
+_ADAPTER_SECTIONS: Final = ("breaker", "retry", "tags", "handles", "health_monitoring")
 
 
-def settings_of(name: str, part: EnginePart, adapters: Mapping[str, AdapterPart]) -> Settings:
+def settings_of(name: str, part: EnginePart) -> Settings:
     """Return the settings of a scenario's engine of this name. Its adapters have no target: the player adds them."""
     return Settings(
         name=name,
@@ -19,7 +41,7 @@ def settings_of(name: str, part: EnginePart, adapters: Mapping[str, AdapterPart]
         breaker=part.breaker,
         retry=_retry(part.retry),
         attribution=part.attribution,
-        adapters={name: _adapter(adapter, part) for name, adapter in adapters.items()},
+        adapters={name: _adapter(adapter, part) for name, adapter in part.adapters.items()},
         preferences=part.preference,
         degraded=part.degraded,
         degradation=dict(part.degradation),
@@ -51,3 +73,90 @@ def _health(part: AdapterPart, common: HealthSection) -> HealthSection | None:
         return None
     own = part.health_monitoring.model_dump(exclude_unset=True)
     return HealthSection.model_validate({**common.model_dump(exclude_unset=True), "enabled": True, **own})
+
+
+def engine_part_of(part: EnginePart) -> EnginePart:
+    """Return what a scenario says about its engine, without the rest of it."""
+    return EnginePart.model_validate({name: getattr(part, name) for name in EnginePart.model_fields})
+
+
+def changed(part: EnginePart, changes: Mapping[str, Any]) -> EnginePart:
+    """Return a part with other values.
+
+    Args:
+        part: the part.
+        changes: values by path, such as `gpt.breaker.failure_threshold` or `routing.max_attempts`.
+
+    Raises:
+        ValueError: there is no such field, or it cannot have this value; the text names neither path nor line.
+    """
+    for path, value in changes.items():
+        part = _with(part, _steps(part, path), value)
+    return part
+
+
+def refused_changes(name: str, part: EnginePart, timeline: Iterable[StepPart]) -> Iterator[tuple[Location, str]]:
+    """Find changes of the configuration in a timeline that the settings refuse, in the order of their times."""
+    changing = [(place, step) for place, step in enumerate(timeline) if step.set]
+    now = engine_part_of(part) if changing else part
+    for place, step in sorted(changing, key=lambda item: item[1].at):
+        for path, value in step.set.items():
+            try:
+                now = changed(now, {path: value})
+                settings_of(name, now)
+            except ValueError as error:
+                yield ("timeline", place, "set", path), _reason(error)
+
+
+def _steps(part: EnginePart, path: str) -> tuple[str, ...]:
+    """Return the fields that a path consists of; an adapter's name may have dots."""
+    owner = max((name for name in part.adapters if path.startswith(f"{name}.")), key=len, default=None)
+    if owner is not None:
+        fields = path[len(owner) + 1 :].split(".")
+        if fields[0] not in _ADAPTER_SECTIONS:
+            raise ValueError(f"this is not a policy of an adapter; {did_you_mean(fields[0], _ADAPTER_SECTIONS)}")
+        return ("adapters", owner, *fields)
+    fields = path.split(".")
+    if fields[0] not in _SECTIONS:
+        raise ValueError(
+            f"no adapter or section is called {fields[0]!r}; " + did_you_mean(fields[0], [*part.adapters, *_SECTIONS])
+        )
+    return tuple(fields)
+
+
+def _with(part: EnginePart, steps: tuple[str, ...], value: Any) -> EnginePart:
+    if steps[0] == "adapters" and len(steps) > 3:
+        adapter = part.adapters[steps[1]]
+        if getattr(adapter, steps[2]) is None:  # it has none of its own until now
+            common = getattr(part, steps[2])
+            part = _replaced(part, steps[:2], adapter.model_copy(update={steps[2]: common}))
+    if steps[0] == "dead_letters" and (part.dead_letters is None or (len(steps) == 1 and value is None)):
+        raise ValueError("an engine keeps dead letters from its start, or never")
+    return _replaced(part, steps, value)
+
+
+def _replaced(model: M, steps: tuple[str, ...], value: Any) -> M:
+    """Return a copy of a model that is validated again, with another value."""
+    field, *rest = steps
+    fields = type(model).model_fields
+    if field not in fields:
+        raise ValueError(f"there is no field {field!r}; {did_you_mean(field, fields)}")
+    if rest:
+        value = _inner(getattr(model, field), tuple(rest), value)
+    given = {name: getattr(model, name) for name in model.model_fields_set}
+    return type(model).model_validate({**given, field: value})
+
+
+def _inner(now: Any, steps: tuple[str, ...], value: Any) -> Any:
+    if isinstance(now, BaseModel):
+        return _replaced(now, steps, value)
+    if isinstance(now, Mapping):
+        key, *rest = steps
+        return {**now, key: _inner(now.get(key), tuple(rest), value) if rest else value}
+    raise ValueError(f"there is no field {steps[0]!r}")
+
+
+def _reason(error: ValueError) -> str:
+    if isinstance(error, ValidationError):
+        return "; ".join(message_for(one) for one in error.errors())
+    return str(error)

@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Final, Literal, Self
 
-from pydantic import Field, create_model, field_validator, model_validator
+from pydantic import Field, JsonValue, create_model, field_validator, model_validator
 
 from fuseboard_engine.commands import VERBS
 from fuseboard_engine.documents.validation_errors import did_you_mean
 from fuseboard_engine.faults.table import FAULTS
 from fuseboard_engine.policy_base import Seconds, SomeSeconds
 from fuseboard_engine.scenario_file.part import Part
+from fuseboard_engine.scenario_file.traffic import Rate
 
 if TYPE_CHECKING:
     FaultName = str
@@ -47,8 +48,12 @@ else:
     """A part with one field per parameter of a fault."""
 
 
+WITHOUT_ADAPTER = ("reset_all", "dlq_retry", "dlq_stop", "resume")
+"""The commands that do not concern one adapter."""
+
+
 class StepPart(_FaultParameters):
-    """One step of the timeline: a fault begins, a fault ends, or an operator gives a command."""
+    """One step of the timeline: a fault begins or ends, an operator gives a command, traffic or settings change."""
 
     at: Seconds = Field(description="seconds from the beginning")
     say: str = Field(default="", description="text for spectators")
@@ -60,6 +65,14 @@ class StepPart(_FaultParameters):
     lasts: SomeSeconds | None = Field(default=None, alias="for", description="seconds that the fault lasts")
     every: SomeSeconds | None = Field(default=None, description="seconds after which it happens again, and again")
     until: Seconds | None = Field(default=None, description="when it happens for the last time; default: the end")
+    args: dict[str, JsonValue] = Field(default={}, description="further arguments of the command")
+    operator: bool = Field(
+        default=False, description="an operator is asked for the command, and has the seconds of `for` to give it"
+    )
+    set: dict[str, Any] = Field(default={}, description="settings of the engine that change: values by path")
+    traffic: str | None = Field(default=None, description="the name of the stream of tasks that changes")
+    per_second: Rate | None = Field(default=None, description="for traffic: tasks a second from now on")
+    paused: bool | None = Field(default=None, description="for traffic: whether it stops, or goes on")
     seconds: Seconds | None = Field(default=None, description="for open_for: how long; default: its policy's wait")
 
     @property
@@ -76,12 +89,17 @@ class StepPart(_FaultParameters):
 
     @model_validator(mode="after")
     def _check(self) -> Self:
-        if sum((self.fault is not None, self.heal, self.command is not None)) > 1:
-            raise ValueError("a step has only one of fault, heal and command; write a step for each")
+        acts = (self.fault is not None, self.heal, self.command is not None, bool(self.set), self.traffic is not None)
+        if sum(acts) > 1:
+            raise ValueError("a step has only one of fault, heal, command, set and traffic; write a step for each")
+        if self.traffic is not None and self.per_second is None and self.paused is None:
+            raise ValueError("set what changes: per_second or paused")
+        if self.operator and self.command is None:
+            raise ValueError("an operator needs a command to give")
         if self.adapter is not None and self.tag is not None:
             raise ValueError("a step has only one of adapter and tag")
         if (self.fault or self.heal) and self.adapter is None and self.tag is None:
             raise ValueError("set the adapter of this step, or a tag")
-        if self.command not in (None, "reset_all") and self.adapter is None and self.tag is None:
+        if self.command not in (None, *WITHOUT_ADAPTER) and self.adapter is None and self.tag is None:
             raise ValueError(f"set the adapter to {self.command}, or a tag")
         return self
