@@ -24,6 +24,7 @@ BENCHMARKS = {
     "writers": "Eight processes that write one recording",
     "reading": "Finding events in a large recording",
     "tuning": "Replaying recorded attempts under other policies",
+    "scenarios": "An hour of a scenario in virtual time",
     "recording_size": "How large a recording becomes",
     "latency": "From event to another process, from command to breaker",
     "startup": "Cold starts",

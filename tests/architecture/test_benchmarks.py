@@ -23,6 +23,7 @@ SUBJECTS = [
     "recording_cost",
     "retention",
     "writers",
+    "scenarios",
     "latency",
     "startup",
     "console_frames",
