@@ -6,16 +6,15 @@ import asyncio
 import itertools
 import math
 from bisect import bisect_right
-from collections.abc import Callable, Coroutine, Iterator, Mapping
+from collections.abc import Callable, Coroutine, Iterator
 from contextlib import AbstractAsyncContextManager, nullcontext
 from random import Random
 from typing import Any
 
-from fuseboard_engine.command_handler import Handler, Report
+from fuseboard_engine.command_handler import Report
 from fuseboard_engine.commands import Command
 from fuseboard_engine.config.factory import build_from_settings
 from fuseboard_engine.documents.validation_errors import did_you_mean
-from fuseboard_engine.engine import Engine
 from fuseboard_engine.events import (
     CommandDone,
     Event,
@@ -31,6 +30,7 @@ from fuseboard_engine.scenario.judge import events_to_keep, judge
 from fuseboard_engine.scenario.model import Scenario
 from fuseboard_engine.scenario.outcome import Outcome
 from fuseboard_engine.scenario.paced_time import PacedLoop
+from fuseboard_engine.scenario.scenario_engine import OutlivingEngine, ScenarioEngine
 from fuseboard_engine.scenario.timeline import arrivals, timeline_of
 from fuseboard_engine.scenario.traffic import request, workflow_of
 from fuseboard_engine.scenario.verdict import Verdict
@@ -46,26 +46,6 @@ ACTOR = "scenario"
 OPERATOR = "virtual operator"
 """The actor of commands that a scenario asks an operator for, and that none has given in time."""
 MAX_IN_FLIGHT = 1000  # tasks; further traffic waits, as in a client's connection pool
-
-
-class ScenarioEngine(Engine):
-    """An engine that also takes the commands of a scenario.
-
-    Args:
-        name: its name.
-        handlers: carry out the commands of a scenario, by verb.
-        operators_clock: the clock of those who send commands, UTC microseconds.
-        options: those of `Engine`.
-    """
-
-    def __init__(
-        self, name: str, handlers: Mapping[str, Handler], operators_clock: Callable[[], int], **options: Any
-    ) -> None:
-        super().__init__(name, **options)
-        self.operators_clock = operators_clock
-        """Commands are asked for by this clock, whatever the pace of `wall` is. The recorder reads it."""
-        for verb, handler in handlers.items():
-            self._commands.register(verb, handler)
 
 
 class Player:
@@ -104,29 +84,33 @@ class Player:
             name: SimulatedAdapter(name, part, Random(self._rng.random()), lambda: self.position)
             for name, part in scenario.adapters.items()
         }
-        self.engine = self._new_engine()
+        kills = any(step.kill for step in scenario.timeline)
+        self.engine: ScenarioEngine = self._new_engine(OutlivingEngine) if kills else self._new_engine()
+        """The engine that others see, with every event; it outlives those that a scenario kills."""
         self.engine.subscribe(self._observe)
         if on_event is not None:
             self.engine.subscribe(on_event)
-        self._add_adapters()
         self._checkpoints = MemoryCheckpoints()
+        self._running: ScenarioEngine | None = None  # None while it is killed
+        self._start_engine()
         self._timeline = timeline_of(scenario)
         self._began = loop.time()
         self._ids = itertools.count(0x8F00)
         self._routes: set[asyncio.Task[object]] = set()
         self._given: set[tuple[str, str]] = set()  # verbs and adapters of the commands that were carried out
-        self._asked: list[asyncio.TimerHandle] = []
+        self._timers: list[asyncio.TimerHandle] = []
+        self._killed: set[asyncio.Task[None]] = set()
 
     def _observe(self, event: Event) -> None:
         self.outcome.observe(event)
         if isinstance(event, CommandDone) and event.ok:
             self._given.add((event.verb, event.adapter))
 
-    def _new_engine(self) -> ScenarioEngine:
+    def _new_engine(self, kind: type[ScenarioEngine] = ScenarioEngine) -> ScenarioEngine:
         """Return an engine with the settings in effect, without adapters."""
         return build_from_settings(
             self._settings,
-            ScenarioEngine,
+            kind,
             handlers={"inject": self._inject, "heal": self._heal},
             operators_clock=self._wall if self._paced is None else wall_clock,
             table=(*recorded_rules(self.scenario.adapters.values()), *DEFAULT_TABLE),
@@ -135,11 +119,17 @@ class Player:
             rng=self._rng.random,
         )
 
-    def _add_adapters(self) -> None:
-        """Add the adapters, and the workflows that use them."""
+    def _start_engine(self) -> None:
+        """Start an engine, with adapters and workflows."""
+        if isinstance(self.engine, OutlivingEngine):
+            engine = self._new_engine()
+            self.engine.start_running(engine)
+        else:
+            engine = self.engine
+        self._running = engine
         for name, section in self._settings.adapters.items():
             adapter, checks = self._adapters[name], section.health_monitoring or self._settings.health_monitoring
-            self.engine.add_adapter(
+            engine.add_adapter(
                 name,
                 adapter,
                 tags=section.tags,
@@ -147,7 +137,7 @@ class Player:
                 health=adapter.check_health if checks.enabled else None,
             )
         for name, nodes in self.scenario.workflows.items():
-            self.engine.add_workflow(workflow_of(name, nodes))
+            engine.add_workflow(workflow_of(name, nodes))
 
     @property
     def position(self) -> float:
@@ -171,18 +161,26 @@ class Player:
         async with recording or nullcontext():
             if self.engine.checkpoints is None:
                 self.engine.checkpoints = self._checkpoints
+            if self._running is not None:
+                self._running.checkpoints = self.engine.checkpoints
             try:
                 while True:
                     await self._play_once()
                     if not repeat:
                         break
             finally:
-                await self.engine.stop_background()
+                if self._killed:
+                    await asyncio.wait(self._killed)
+                if self._running is not None:
+                    await self._running.stop_background()
         return Verdict(self.outcome, judge(self.scenario, self.outcome))
 
     async def _play_once(self) -> None:
         self._began, self.outcome = self._loop.time(), self._new_outcome()
-        self.engine.begin_background()
+        if self._running is None:  # it was killed shortly before its end
+            self._start_engine()
+        assert self._running is not None
+        self._running.begin_background()
         if self._announces and not (self._timeline and self._timeline[0].at == 0):
             self._announce("The traffic begins")
         try:
@@ -195,9 +193,9 @@ class Player:
                 route.cancel()
             raise
         finally:
-            for handle in self._asked:
+            for handle in self._timers:
                 handle.cancel()
-            self._asked.clear()
+            self._timers.clear()
             for name in self._adapters:
                 self._clear_fault(name, "over")
             if self._routes:
@@ -211,7 +209,9 @@ class Player:
             await self._until(due)
             if len(self._routes) >= MAX_IN_FLIGHT:
                 await asyncio.wait(self._routes, return_when=asyncio.FIRST_COMPLETED)
-            self._in_flight(request(self.engine, traffic, f"{next(self._ids):x}"))
+            id = f"{next(self._ids):x}"
+            if self._running is not None:  # what arrives while no engine runs is lost
+                self._in_flight(request(self._running, traffic, id))
 
     async def _run_timeline(self) -> None:
         said: tuple[float, str] | None = None
@@ -236,7 +236,10 @@ class Player:
         elif step.set:
             self._configured = changed(self._configured, step.set)
             self._settings = settings_of(self.scenario.scenario, self._configured)
-            self.engine.apply(self._settings, source=ACTOR)
+            if self._running is not None:
+                self._running.apply(self._settings, source=ACTOR)
+        elif step.kill:
+            self._kill(step)
         elif step.adapter is not None and step.fault:
             self._emit_fault(step, self._adapters[step.adapter].begin(step), ACTOR)
         elif step.adapter is not None:
@@ -271,6 +274,36 @@ class Player:
         self._routes.add(route)
         route.add_done_callback(self._routes.discard)
 
+    def _kill(self, step: StepPart) -> None:
+        """Drop the engine with its memory, without a shutdown; another one of its name starts after a while."""
+        if not isinstance(self.engine, OutlivingEngine) or (killed := self.engine.kill()) is None:
+            return
+        self._running, lost = None, set(self._routes)
+        for route in lost:
+            route.cancel()
+
+        async def forget() -> None:
+            if lost:
+                await asyncio.wait(lost)
+            await killed.stop_background()
+
+        forgetting = asyncio.create_task(forget())
+        self._killed.add(forgetting)
+        forgetting.add_done_callback(self._killed.discard)
+        self._timers.append(self._loop.call_later(step.down, self._start_again, killed))
+
+    def _start_again(self, killed: ScenarioEngine) -> None:
+        """Start an engine after a kill. Its breakers are closed, and it resumes the runs that the kill interrupted."""
+        unsubscribe = killed.subscribe(self.engine.emit)
+        for adapter in killed.registry:
+            adapter.breaker.reset(actor=ACTOR)
+        unsubscribe()
+        self._start_engine()
+        assert self._running is not None
+        self._running.begin_background()
+        self._announce("The engine runs again")
+        self._in_flight(self._running.resume_left())
+
     def _ask_operator(self, step: StepPart) -> None:
         """Give an operator the time to give a command; the virtual operator gives it at the end of this time."""
         given = (step.command or "", step.adapter or "")
@@ -281,7 +314,7 @@ class Player:
                 self._give_command(step, OPERATOR)
 
         handle = self._loop.call_later(step.lasts or 0.0, give)
-        self._asked.append(handle)
+        self._timers.append(handle)
 
     # ---------------------------------------------------------------- faults
 
@@ -410,6 +443,8 @@ class Player:
 def _describe(step: StepPart) -> str:
     if step.operator:
         return f"asked of the operator: {step.command} {step.adapter or ''}".rstrip()
+    if step.kill:
+        return "the engine is killed"
     if step.set:
         return ", ".join(f"{path} is now {value}" for path, value in step.set.items())
     if step.traffic is not None:

@@ -63,6 +63,11 @@ def _unused_fields(where: Location, step: Mapping[str, Any]) -> Iterator[tuple[L
             yield (*where, name), f"{command} does not apply to an adapter; remove this"
     if any(step.get(name) is not None for name in ("for", "lasts")) and fault is None and not step.get("operator"):
         yield (*where, "for"), "only a fault uses this; remove it"
+    if "down" in step and not step.get("kill"):
+        yield (*where, "down"), "only a step with `kill` uses this; remove it"
+    for name in ("adapter", "tag"):
+        if step.get(name) is not None and step.get("kill"):
+            yield (*where, name), "a kill ends the whole engine; remove this"
     if step.get("args") and command is None:
         yield (*where, "args"), "only a command uses this; remove it"
     for name in ("per_second", "paused"):

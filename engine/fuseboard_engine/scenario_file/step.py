@@ -73,6 +73,8 @@ class StepPart(_FaultParameters):
     traffic: str | None = Field(default=None, description="the name of the stream of tasks that changes")
     per_second: Rate | None = Field(default=None, description="for traffic: tasks a second from now on")
     paused: bool | None = Field(default=None, description="for traffic: whether it stops, or goes on")
+    kill: bool = Field(default=False, description="the engine is killed, and starts again without its memory")
+    down: SomeSeconds = Field(default=1.0, description="for kill: seconds until it starts again")
     seconds: Seconds | None = Field(default=None, description="for open_for: how long; default: its policy's wait")
 
     @property
@@ -89,9 +91,9 @@ class StepPart(_FaultParameters):
 
     @model_validator(mode="after")
     def _check(self) -> Self:
-        acts = (self.fault is not None, self.heal, self.command is not None, bool(self.set), self.traffic is not None)
-        if sum(acts) > 1:
-            raise ValueError("a step has only one of fault, heal, command, set and traffic; write a step for each")
+        acts = (self.fault, self.heal, self.command, self.set, self.traffic is not None, self.kill)
+        if sum(map(bool, acts)) > 1:
+            raise ValueError("a step has only one of fault, heal, command, set, traffic and kill; write several")
         if self.traffic is not None and self.per_second is None and self.paused is None:
             raise ValueError("set what changes: per_second or paused")
         if self.operator and self.command is None:

@@ -123,7 +123,7 @@ def test_a_list_whose_only_item_is_wrong_is_not_called_empty_too() -> None:
 
 def test_a_step_has_exactly_one_action() -> None:
     text = mistakes(SMALLEST + "timeline:\n  - {at: 1, adapter: gpt, fault: hang, heal: true}\n")
-    assert text.startswith("mine.yaml:9: timeline.0: a step has only one of fault, heal, command, set and traffic")
+    assert text.startswith("mine.yaml:9: timeline.0: a step has only one of fault, heal, command, set")
 
 
 def test_a_step_after_the_end_is_refused() -> None:
