@@ -155,6 +155,10 @@ ACTIONS: tuple[Action, ...] = (
     ),
     Action("faults", ("f",), "faults only", "Show only adapters that need attention or failed.", pages=OVERVIEW),
     Action("group", ("b",), "group", "Group adapters by engine, by first tag, or not at all.", pages=OVERVIEW),
+    Action("fold", ("z",), "fold", "Fold or unfold the group under the cursor.", footer=False, pages=OVERVIEW),
+    Action(
+        "fold_all", ("Z",), "fold all", "Fold every group; press again to unfold them.", footer=False, pages=OVERVIEW
+    ),
     Action(
         "mark",
         ("x", "insert"),

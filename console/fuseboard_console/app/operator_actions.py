@@ -216,14 +216,15 @@ class OperatorActions:
         if not keys:
             return False
         if len(keys) > MAX_BREAKERS:
-            console.show_notice(f"At most {MAX_BREAKERS:,} breakers at a time: {len(keys):,} are marked.", "warning")
+            console.show_notice(f"At most {MAX_BREAKERS:,} breakers at a time: {len(keys):,} are chosen.", "warning")
             return True
         if len(keys) == 1 and console.dispatcher.notify_if_over(keys[0].instance):
             return True
         from fuseboard_console.screens.typed_confirm import TypedConfirmScreen
 
         seconds = (args or {}).get("seconds")
-        question = batch_prompt(verb, keys, console.page.targets_name, seconds, self._engines)
+        group = console.page.targets_name if set(console.page.targets) == set(keys) else ""
+        question = batch_prompt(verb, keys, group, seconds, self._engines)
         command = partial(console.dispatcher.send_all, verb, keys, args)
         if len(keys) == 1:
             command = partial(console.dispatcher.send, verb, keys[0].adapter, keys[0].instance, args)

@@ -12,11 +12,10 @@ from textual.content import Content
 
 from fuseboard_console.actions.model import Action
 from fuseboard_console.screens.adapter_detail import show_detail
-from fuseboard_console.text.glyphs import Condition
+from fuseboard_console.text.glyphs import PROBLEMS, Condition
 from fuseboard_console.text.safe_text import safe_text
 from fuseboard_console.tui.protocols import ConsoleHost
 from fuseboard_console.views.adapters.adapter_view import condition_of, condition_word
-from fuseboard_console.views.selection.ordering import PROBLEMS
 from fuseboard_storage.board.board import AdapterKey
 
 MAX_RESULTS = 100

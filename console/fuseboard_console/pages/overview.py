@@ -11,6 +11,7 @@ from textual.content import Content
 from textual.events import Click
 from textual.geometry import Size
 
+from fuseboard_console.actions.model import key_for
 from fuseboard_console.pages.page import Page
 from fuseboard_console.painting.line_list import LineList
 from fuseboard_console.preferences.model import DEFAULT, Preferences
@@ -21,7 +22,7 @@ from fuseboard_console.views.adapters.columns import BY_ID, columns_of
 from fuseboard_console.views.events.copy_text import adapter_copy
 from fuseboard_console.views.frame.empty_state import empty_state_lines, starting_lines, unreadable_lines
 from fuseboard_console.views.selection.filter import Term, parse, problem_of
-from fuseboard_console.views.selection.grouping import GROUPINGS, Grouping, marked_group
+from fuseboard_console.views.selection.grouping import GROUPINGS, UNFOLDED, Folds, GroupHead, Grouping, marked_group
 from fuseboard_console.views.selection.layout import LAYOUTS, Plan, next_layout, plan
 from fuseboard_console.views.selection.ordering import Choice, Order, Ordering, chosen_title
 from fuseboard_console.views.selection.sorting import BY_STATE
@@ -30,6 +31,9 @@ from fuseboard_console.widgets.chains import ChainsPane
 from fuseboard_console.widgets.empty_state import EmptyState
 from fuseboard_console.widgets.panes import LogPanes
 from fuseboard_storage.board.board import AdapterKey, Board
+
+_GROUPINGS: dict[str, Grouping] = {"none": "", "engine": "instance", "tag": "tag"}
+"""The groupings by their names in the preferences."""
 
 
 class Overview(Page):
@@ -52,8 +56,10 @@ class Overview(Page):
         self.sort = BY_STATE
         self.order = Order((), {})
         """The adapters shown, in order, and the number in each condition."""
-        self.group: Grouping = ""
+        self.group: Grouping = _GROUPINGS[preferences.group]
         """The grouping of the adapters."""
+        self.folds = Folds(all=preferences.folded)
+        """Which groups are folded."""
         self.faults = False
         """Whether only those are shown that need a person or count failures."""
         self._ordering = Ordering()
@@ -91,7 +97,7 @@ class Overview(Page):
     def choose(self, frame: Frame) -> None:
         """Sort and filter again, and show what is left out."""
         board = frame.board
-        choice = Choice(self.sort, self._terms, self.group, self.faults)
+        choice = Choice(self.sort, self._terms, self.group, self.faults, self.folds if self.group else UNFOLDED)
         self.order = self._ordering.order(board, frame.now, choice)
         self.table.sort = self.sort
         self.table.grouped_by_engine = self.group == "instance"
@@ -173,14 +179,18 @@ class Overview(Page):
 
     @property
     def targets(self) -> tuple[AdapterKey, ...]:
-        """The marked adapters, visible ones first, in the order of the table."""
+        """The marked adapters, visible ones first, in the order of the table; if none are, the folded group's."""
         marked = self.table.marked
-        shown = [key for key in self.order.keys if key in marked] if marked else []
+        if not marked:
+            return () if (group := self.table.folded) is None else group.folded
+        shown = [key for key in self.order.keys if key in marked]
         return (*shown, *sorted(marked.difference(shown)))
 
     @property
     def targets_name(self) -> str:
-        """The name of the group that is marked, if nothing else is."""
+        """The name of the group that is marked, if nothing else is; without marks that of the folded group."""
+        if not self.table.marked:
+            return "" if (group := self.table.folded) is None else group.name
         return marked_group(self.order.lines, self.table.marked)
 
     def unmark(self) -> None:
@@ -226,6 +236,32 @@ class Overview(Page):
         """Group adapters by the next criterion."""
         self.group = GROUPINGS[(GROUPINGS.index(self.group) + 1) % len(GROUPINGS)]
         self.host.show()
+
+    def action_fold(self) -> None:
+        """Fold or unfold the group that the cursor is in."""
+        if (group := self.table.group) is not None:
+            self.fold(group.name)
+        else:
+            key = key_for(self.host.actions, "group")
+            self.host.show_notice(f"The adapters are not grouped: {key} groups them.")
+
+    def fold(self, group: str) -> None:
+        """Fold or unfold a group."""
+        self.folds = self.folds.toggled(group)
+        self.host.show()
+
+    def action_fold_all(self) -> None:
+        """Fold every group, or unfold every group if one is folded."""
+        if not self.group:
+            self.group = "tag"
+        folded = any(isinstance(line, GroupHead) and line.folded for line in self.order.lines)
+        self.folds = Folds(all=not folded)
+        self.host.show()
+
+    @on(BreakersTable.GroupClicked)
+    def _fold_clicked(self, event: BreakersTable.GroupClicked) -> None:
+        """Fold or unfold the clicked group."""
+        self.fold(event.group)
 
     def action_mark(self) -> None:
         """Mark or unmark the selected adapter."""
@@ -284,17 +320,19 @@ class Overview(Page):
     def on_click(self, event: Click) -> None:
         """Handle a double click on a line like Enter."""
         place = event.get_content_offset(self.table) if event.widget is self.table else None
-        on_title = place is not None and place.y < self.table.HEADINGS
-        if event.chain == 2 and not on_title:
+        on_heading = place is not None and (place.y < self.table.HEADINGS or self.table.is_group(place.y))
+        if event.chain == 2 and not on_heading:
             self.action_detail()
 
     def action_detail(self) -> None:
-        """Open the selected adapter's detail. From another pane, go to its page."""
+        """Open the selected adapter's detail. From another pane, go to its page. A folded group unfolds."""
         panes: dict[object, str] = {
             self.chains: "routes", self.panes.routes: "routes", self.panes.failures: "failures",
         }  # fmt: skip
         if self.screen.focused in panes:
             self.host.go_to(panes[self.screen.focused])
+        elif (group := self.table.folded) is not None:
+            self.fold(group.name)
         elif self.target is not None:
             from fuseboard_console.screens.adapter_detail import show_detail
 

@@ -12,6 +12,7 @@ from typing import Literal
 Glyphs = Literal["auto", "unicode", "ascii"]
 Bell = Literal["none", "bell", "notify", "both"]
 Clock = Literal["local", "utc"]
+Group = Literal["none", "engine", "tag"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,6 +30,10 @@ class Preferences:
         metadata={"about": "Whether the console uses the mouse. If not, the terminal selects text as usual."},
     )
     layout: str = field(default="balanced", metadata={"about": "The layout of the overview at the start."})
+    group: Group = field(
+        default="none", metadata={"about": "How adapters are grouped at the start: by engine, by first tag, or not."}
+    )
+    folded: bool = field(default=False, metadata={"about": "Whether groups are folded at the start."})
     compact: bool = field(default=False, metadata={"about": "Hide the frames, for more lines on a small screen."})
     glow: bool = field(default=True, metadata={"about": "Whether a changed cell is highlighted for a moment."})
     bell: Bell = field(

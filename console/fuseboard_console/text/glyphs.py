@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Literal, NamedTuple
+from typing import Final, Literal, NamedTuple
 
 Condition = Literal[
     "silent", "ended", "open", "down", "ready", "held", "probing", "counting", "watch", "disabled", "closed"
@@ -35,6 +35,8 @@ APPEARANCES: dict[Condition, Appearance] = {
     "ended": Appearance("·", ".", "ENDED", "silent", 10),
 }
 """The appearance of every condition."""
+PROBLEMS: Final[frozenset[Condition]] = frozenset({"open", "held", "down", "ready", "probing", "silent"})
+"""The conditions that need an operator."""
 KILLED = "KILLED"
 """The word instead of SILENT if the engine's process is known to be gone."""
 
@@ -71,6 +73,8 @@ class Glyphs(NamedTuple):
     shades: str
     tick: str
     rising: str
+    folded: str
+    unfolded: str
 
     def of(self, condition: Condition) -> str:
         """Return the glyph of a condition in this set."""
@@ -81,12 +85,12 @@ class Glyphs(NamedTuple):
 UNICODE = Glyphs(
     "unicode", "✗", "✖", "✓", "◇", "☠", "–", "→", "×", "▌", "●", "–", "━", "╸", "─", "▁▂▃▄▅▆▇█", "⏸", "·",
     "▾", "▴", "▸", "◆", "›", "▶", "▼", "−", "█▓░",
-    "╵", "↑"
+    "╵", "↑", "▸", "▾"
 )  # fmt: skip
 ASCII = Glyphs(
     "ascii", "x", "s", "+", "d", "D", "-", ">", "x", ">", "*", "-", "=", ">", "-", "_.:-=+*#", "||", "-",
     "v", "^", ">", "*", ">", "|>", "V", "-", "#=-",
-    "|", "^"
+    "|", "^", "+", "-"
 )  # fmt: skip
 """For terminals and fonts without these glyphs."""
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from contextlib import suppress
 
 from textual.events import Click
 from textual.message import Message
@@ -12,7 +13,7 @@ from textual.timer import Timer
 
 from fuseboard_console.painting.line_list import LineList
 from fuseboard_console.text.formatting import SECOND
-from fuseboard_console.text.glyphs import Glyphs
+from fuseboard_console.text.glyphs import PROBLEMS, Glyphs
 from fuseboard_console.text.line import Line, Span
 from fuseboard_console.tui.themes import Palette
 from fuseboard_console.views.adapters.adapter_view import condition_of, name_width
@@ -22,8 +23,16 @@ from fuseboard_console.views.adapters.columns import MARGIN, Column, ColumnLayou
 from fuseboard_console.views.adapters.engine_names import engine_names
 from fuseboard_console.views.adapters.row_cache import RowLines
 from fuseboard_console.views.adapters.successors import Successors
-from fuseboard_console.views.selection.grouping import GroupHead, head_line, members_of, nearest_adapter
-from fuseboard_console.views.selection.ordering import PROBLEMS, Order
+from fuseboard_console.views.selection.grouping import (
+    FOLD_CELLS,
+    GroupHead,
+    can_have_cursor,
+    head_line,
+    head_of,
+    members_of,
+    nearest_selectable,
+)
+from fuseboard_console.views.selection.ordering import Order
 from fuseboard_console.views.selection.sorting import BY_STATE, is_descending
 from fuseboard_storage.board.board import AdapterKey, Board
 
@@ -42,6 +51,13 @@ class BreakersTable(LineList):
             super().__init__()
             self.column = column
 
+    class GroupClicked(Message):
+        """The sign of a group's fold was clicked, or its heading twice."""
+
+        def __init__(self, group: str) -> None:
+            super().__init__()
+            self.group = group
+
     def __init__(self, palette: Palette, glyphs: Glyphs, *, highlight: bool = True) -> None:
         """Create an empty table. `highlight` enables the highlight of changed cells."""
         super().__init__(palette, id="breakers")
@@ -49,6 +65,7 @@ class BreakersTable(LineList):
         self.highlights_changes = highlight
         self.selected: AdapterKey | None = None
         """The adapter under the cursor; None when there is none."""
+        self._group = ""  # the folded group under the cursor; empty if the cursor is on an adapter
         self.marked: set[AdapterKey] = set()
         """The adapters that were marked, shown or not."""
         self.sort = BY_STATE
@@ -133,18 +150,40 @@ class BreakersTable(LineList):
         on_screen, before = self._at - self.scroll_offset.y, self._order
         self._order = order
         self._follow_engine()
-        try:
-            self._at = order.lines.index(self.selected) if self.selected is not None else -1
-        except ValueError:
-            self._at = -1
-        if self._at < 0:  # it is removed or hidden: select the adapter that took its position
-            old = before.lines.index(self.selected) if self.selected in before.lines else 0
-            self._at = nearest_adapter(order.lines, old, 1)
-            line = order.lines[self._at] if order.lines else None
-            self.selected = line if isinstance(line, AdapterKey) else None
-        elif before.lines and self.scroll_offset.y and 0 <= on_screen < self.page:
+        at = self._cursor_line(order.lines)
+        # If it is removed or hidden, select what took its position.
+        self._take_cursor(nearest_selectable(order.lines, self._at, 1) if at < 0 else at)
+        if at >= 0 and before.lines and self.scroll_offset.y and 0 <= on_screen < self.page:
             self.measure()  # the reader looks at this line: it stays where the eye is
             self.scroll_to(y=max(0, self._at - on_screen), animate=False)
+
+    def _cursor_line(self, lines: Sequence[AdapterKey | GroupHead]) -> int:
+        """Return the line of what is under the cursor, which may have been folded or unfolded since; -1 without one."""
+        if self.selected is not None:
+            with suppress(ValueError):
+                return lines.index(self.selected)
+        for at, line in enumerate(lines):
+            if isinstance(line, GroupHead) and (line.name == self._group or self.selected in line.folded):
+                return at if line.folded else at + 1
+        return -1
+
+    def _take_cursor(self, at: int) -> None:
+        """Put the cursor on a line that can have it."""
+        self._at = at
+        line = self._order.lines[at] if self._order.lines else None
+        self.selected = line if isinstance(line, AdapterKey) else None
+        self._group = line.name if isinstance(line, GroupHead) and line.folded else ""
+
+    @property
+    def folded(self) -> GroupHead | None:
+        """The folded group under the cursor; None if there is none."""
+        line = self._order.lines[self._at] if self._group and self._at < len(self._order.lines) else None
+        return line if isinstance(line, GroupHead) else None
+
+    @property
+    def group(self) -> GroupHead | None:
+        """The group that the cursor is in; None if there are no groups."""
+        return head_of(self._order.lines, self._at)
 
     def _follow_engine(self) -> None:
         """Move the cursor to the same adapter of its engine's next instance, once that exists."""
@@ -211,13 +250,20 @@ class BreakersTable(LineList):
             return (Span(f"  {self.empty}", "muted"),)
         key = self._order.lines[index]
         if isinstance(key, GroupHead):
-            return (_BLANK, *head_line(key, self.cells - MARGIN, self.glyphs))
+            return self._head_line(key)
         line = self._rows.line(key, self._highlight.of(key))
         if not line:
             return ()
         cursor = Span(self.glyphs.cursor, "cursor-mark") if key == self.selected else _BLANK
         mark = Span(self.glyphs.mark, "key") if key in self.marked else _BLANK
         return (cursor, mark, *line)
+
+    def _head_line(self, head: GroupHead) -> Line:
+        """Return a heading. A folded one has the cursor, and the mark if all of its adapters are marked."""
+        cursor = Span(self.glyphs.cursor, "cursor-mark") if head.folded and head.name == self._group else _BLANK
+        marked = bool(self.marked and head.folded) and all(key in self.marked for key in head.folded)
+        mark = Span(self.glyphs.mark, "key") if marked else _BLANK
+        return (cursor, mark, *head_line(head, self.cells - MARGIN, self.glyphs))
 
     def render_line(self, y: int) -> Strip:
         """Return visible line `y`."""
@@ -236,19 +282,21 @@ class BreakersTable(LineList):
         """Move the cursor to the next adapter that needs attention, wrapping around. Return False if there is none."""
         lines, at = self._order.lines, self._at
         for index in (*range(at + 1, len(lines)), *range(min(at + 1, len(lines)))):
-            line = lines[index]
-            row = self._board.adapters.get(line) if isinstance(line, AdapterKey) else None
-            if row and condition_of(row, self._board.instances.get(row.key.instance), now) in PROBLEMS:
+            if can_have_cursor(lines[index]) and self._needs_attention(lines[index], now):
                 self.select(index)
                 return True
         return False
 
+    def _needs_attention(self, line: AdapterKey | GroupHead, now: int) -> bool:
+        if isinstance(line, GroupHead):
+            return bool(line.troubles)
+        row = self._board.adapters.get(line)
+        return row is not None and condition_of(row, self._board.instances.get(row.key.instance), now) in PROBLEMS
+
     def select(self, index: int, step: int = 1) -> None:
-        """Move the cursor to the adapter at an index, or to the next one in the direction of `step`."""
-        self._at = nearest_adapter(self._order.lines, index, step)
+        """Move the cursor to the line at an index, or to the next in the direction of `step` that can have it."""
+        self._take_cursor(nearest_selectable(self._order.lines, index, step))
         self._missed = None
-        line = self._order.lines[self._at]
-        self.selected = line if isinstance(line, AdapterKey) else None
         self._scroll_to_cursor()
         self.refresh_changed()
 
@@ -256,7 +304,7 @@ class BreakersTable(LineList):
         self.measure()
         at, top = self._at, self.scroll_offset.y
         if at <= top:
-            above = at > 0 and isinstance(self._order.lines[at - 1], GroupHead)  # whose adapters these are
+            above = at > 0 and not can_have_cursor(self._order.lines[at - 1])  # the heading of these adapters
             self.scroll_to(y=at - above, animate=False)
         elif at >= top + self.page:
             self.scroll_to(y=at - self.page + 1, animate=False)
@@ -268,7 +316,10 @@ class BreakersTable(LineList):
             self._scroll_to_cursor()
 
     def on_click(self, event: Click) -> None:
-        """Select the clicked adapter. A title sorts, and a group's heading marks its adapters."""
+        """Select the clicked adapter. A title sorts.
+
+        A group's heading marks its adapters; the sign of its fold, or a second click, folds or unfolds it.
+        """
         place = event.get_content_offset(self)
         if place is None:
             return
@@ -279,17 +330,31 @@ class BreakersTable(LineList):
         index = place.y - self.HEADINGS + self.scroll_offset.y
         if index >= len(self._order.lines):
             return
-        if isinstance(self._order.lines[index], AdapterKey):
+        line = self._order.lines[index]
+        if can_have_cursor(line):
             self.select(index)
-        else:
-            self.mark(members_of(self._order.lines, index))
+        if isinstance(line, AdapterKey):
+            return
+        on_sign = place.x < FOLD_CELLS
+        if not on_sign:
+            self.mark(members_of(self._order.lines, index))  # a second click takes back what the first one marked
+        if on_sign or event.chain == 2:
+            self.post_message(self.GroupClicked(line.name))
+
+    def is_group(self, y: int) -> bool:
+        """Return whether the heading of a group is at line `y` of the widget."""
+        index = y - self.HEADINGS + self.scroll_offset.y
+        return 0 <= index < len(self._order.lines) and isinstance(self._order.lines[index], GroupHead)
 
     # ---------------------------------------------------------------- marks
 
     def toggle_mark(self) -> None:
-        """Mark or unmark the adapter under the cursor, and move to the next."""
+        """Mark or unmark the adapter or the folded group under the cursor, and move to the next."""
         if self.selected is not None:
             self.marked ^= {self.selected}
+            self.move(1)
+        elif (group := self.folded) is not None:
+            self.mark(group.folded)
             self.move(1)
 
     def mark_all(self) -> None:

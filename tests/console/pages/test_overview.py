@@ -54,7 +54,7 @@ async def test_the_cursor_skips_group_headings() -> None:
     async with show.app.run_test(size=SIZE) as pilot:
         await until(show.sees("a1"), pilot)
         await pilot.press("b", "b")
-        await until(show.sees("by tag", "a  2   1 ✖  1 ●", "b  1   1 ●"), pilot)
+        await until(show.sees("by tag", "✖ a  1 of 2 open   1 ✖  1 ●", "● b  1   1 ●"), pilot)
         assert show.selected() == "a2"
         await pilot.press("down", "down")
         assert show.selected() == "b1"

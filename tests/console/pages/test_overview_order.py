@@ -90,7 +90,7 @@ class TestGroups:
         order = Ordering().order(self.BOARD, at(2), Choice(group="tag"))
         head = order.lines[0]
         assert isinstance(head, GroupHead)
-        assert text_of(head_line(head, 60, UNICODE)) == "eu  2   1 ✖  1 ●"
+        assert text_of(head_line(head, 60, UNICODE)) == "▾ ✖ eu  1 of 2 open   1 ✖  1 ●"
 
     def test_the_adapters_of_each_engine_are_adjacent(self) -> None:
         board = fold([started(), added("gpt")])

@@ -14,7 +14,7 @@ from fuseboard_console.views.selection.grouping import (
     head_line,
     marked_group,
     members_of,
-    nearest_adapter,
+    nearest_selectable,
 )
 from fuseboard_console.views.selection.ordering import (
     MIN_COUNTED,
@@ -283,10 +283,10 @@ class TestGroups:
         [(1, 1, 1), (0, 1, 1), (0, -1, 1), (3, 1, 4), (3, -1, 2), (-5, -1, 1), (99, 1, 4), (99, -1, 4)],
     )
     def test_the_cursor_skips_headings(self, index: int, step: int, found: int) -> None:
-        assert nearest_adapter(self.LINES, index, step) == found
+        assert nearest_selectable(self.LINES, index, step) == found
 
     def test_without_an_adapter_the_cursor_is_at_the_top(self) -> None:
-        assert nearest_adapter((), 3, 1) == 0
+        assert nearest_selectable((), 3, 1) == 0
 
     def test_the_members_of_a_heading_end_at_the_next(self) -> None:
         assert members_of(self.LINES, 0) == [self.A, self.C]
@@ -302,9 +302,9 @@ class TestGroups:
     def test_a_heading_keeps_its_counts_and_cuts_a_long_name(self) -> None:
         head = GroupHead("x" * 70, 1234, (("open", 2),))
         line = head_line(head, 40, UNICODE)
-        assert text_of(line) == "x" * 24 + "…  1,234   2 ✖"
+        assert text_of(line) == f"▾ ✖ {'x' * 12}…  2 of 1,234 open   2 ✖"
         assert line_width(line) <= 40
-        assert text_of(head_line(head, 5, UNICODE)).startswith("xxx…")
+        assert text_of(head_line(head, 5, UNICODE)).startswith("▾ ✖ xxx…")
 
 
 def test_faults_only_shows_what_needs_an_operator_and_what_counts_failures() -> None:

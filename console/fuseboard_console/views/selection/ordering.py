@@ -12,18 +12,16 @@ from collections.abc import Callable, Iterable
 from typing import Any, Final, NamedTuple
 
 from fuseboard_console.text.formatting import SECOND
-from fuseboard_console.text.glyphs import APPEARANCES, Condition
+from fuseboard_console.text.glyphs import APPEARANCES, PROBLEMS, Condition
 from fuseboard_console.text.safe_text import safe_text
 from fuseboard_console.views.adapters.adapter_view import breaker_condition
 from fuseboard_console.views.adapters.chain_positions import ChainPosition, chain_positions
 from fuseboard_console.views.selection.filter import Term, test_of
-from fuseboard_console.views.selection.grouping import GroupHead, Grouping, group_name, grouped
+from fuseboard_console.views.selection.grouping import UNFOLDED, Folds, GroupHead, Grouping, group_name, grouped
 from fuseboard_console.views.selection.sorting import BY_STATE, PLAIN_KEYS, WINDOWED, Sort, Value
 from fuseboard_storage.board.board import AdapterKey, AdapterRow, Board, InstanceRow
 from fuseboard_storage.board.presence import presence
 
-PROBLEMS: Final = frozenset({"open", "held", "down", "ready", "probing", "silent"})
-"""The conditions that need an operator."""
 FAULTS: Final = PROBLEMS | {"counting"}
 """Those, and adapters that count failures."""
 BUDGET: Final = 0.005
@@ -35,13 +33,15 @@ SHARE: Final = 20
 
 
 class Choice(NamedTuple):
-    """The operator's choice: sort order, filter, grouping, and whether only faults are shown."""
+    """The operator's choice: sort order, filter, grouping, folds, and whether only faults are shown."""
 
     sort: Sort = BY_STATE
     terms: tuple[Term, ...] = ()
     group: Grouping = ""
     faults: bool = False
     """Show only adapters that need an operator or count failures."""
+    folds: Folds = UNFOLDED
+    """Which groups are folded."""
 
 
 def chosen_title(choice: Choice, typed: str, shown: int, of: int, marked: int, unseen: str = "") -> str:
@@ -69,11 +69,11 @@ class Order(NamedTuple):
     """The adapters shown, in order, and the number in each condition."""
 
     keys: tuple[AdapterKey, ...]
-    """The adapters that are shown."""
+    """The adapters that are shown, those of folded groups included."""
     counts: dict[Condition, int]
     """The number of adapters in each condition, shown or not."""
     lines: tuple[AdapterKey | GroupHead, ...] = ()
-    """The same as `keys`, with a heading before each group."""
+    """The same as `keys`, with a heading before each group, and without the adapters of folded groups."""
 
 
 def order_of(board: Board, now: int, sort: Sort = BY_STATE, terms: tuple[Term, ...] = ()) -> Order:
@@ -167,8 +167,10 @@ class Ordering:
             (group_name(self._rows[at], self._instances[at], choice.group), self._keys[at], conditions[at])
             for at in indexes
         ]
-        lines = grouped(members)
-        return Order(tuple([line for line in lines if isinstance(line, AdapterKey)]), counts, lines)
+        worst_first = choice.sort == BY_STATE
+        lines = grouped(members, choice.folds, problems_first=worst_first)
+        in_groups = tuple(key for line in lines for key in ((line,) if isinstance(line, AdapterKey) else line.folded))
+        return Order(in_groups, counts, lines)
 
     def _conditions(self, now: int) -> tuple[list[Condition], list[int]]:
         """Return each adapter's condition and severity. The lowest number is the most severe."""
