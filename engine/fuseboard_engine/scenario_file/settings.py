@@ -64,7 +64,8 @@ def _adapter(adapter: AdapterPart, part: EnginePart) -> AdapterSection:
 
 
 def _retry(policy: RetryPolicy) -> RetrySection:
-    return RetrySection.model_validate(policy.model_dump())
+    # Only what the file says: `max_delay` may be below `base_delay` unless it is set, and counts as `base_delay` then.
+    return RetrySection.model_validate(policy.model_dump(exclude_unset=True))
 
 
 def _health(part: AdapterPart, common: HealthSection) -> HealthSection | None:
