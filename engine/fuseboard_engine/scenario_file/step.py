@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Final, Literal, Self
 
-from pydantic import Field, JsonValue, create_model, field_validator, model_validator
+from pydantic import Field, create_model, field_validator, model_validator
 
 from fuseboard_engine.commands import VERBS
 from fuseboard_engine.documents.validation_errors import did_you_mean
 from fuseboard_engine.faults.table import FAULTS
 from fuseboard_engine.policy_base import Seconds, SomeSeconds
-from fuseboard_engine.scenario_file.part import Part
+from fuseboard_engine.scenario_file.part import JsonData, Part
 from fuseboard_engine.scenario_file.traffic import Rate
 
 if TYPE_CHECKING:
@@ -65,7 +65,7 @@ class StepPart(_FaultParameters):
     lasts: SomeSeconds | None = Field(default=None, alias="for", description="seconds that the fault lasts")
     every: SomeSeconds | None = Field(default=None, description="seconds after which it happens again, and again")
     until: Seconds | None = Field(default=None, description="when it happens for the last time; default: the end")
-    args: dict[str, JsonValue] = Field(default={}, description="further arguments of the command")
+    args: dict[str, JsonData] = Field(default={}, description="further arguments of the command")
     operator: bool = Field(
         default=False, description="an operator is asked for the command, and has the seconds of `for` to give it"
     )

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import Annotated, Literal, Self
 
-from pydantic import Field, JsonValue, model_validator
+from pydantic import Field, model_validator
 
 from fuseboard_engine.faults.table import Share
 from fuseboard_engine.parallel.policy import ExecutionStrategy
 from fuseboard_engine.policy_base import Seconds, SomeSeconds
-from fuseboard_engine.scenario_file.part import Part
+from fuseboard_engine.scenario_file.part import JsonData, Part
 
 Rate = Annotated[float, Field(ge=0, le=100_000, allow_inf_nan=False)]
 """Tasks a second."""
@@ -66,7 +66,7 @@ class TrafficPart(Part):
     until: SomeSeconds | None = Field(default=None, description="seconds from the beginning; default: the end")
     deadline: SomeSeconds | None = Field(default=None, description="seconds each task may take")
 
-    payload: JsonValue = Field(default=None, description="what the adapters are given")
+    payload: JsonData = Field(default=None, description="what the adapters are given")
     batch: BatchPart | None = Field(default=None, description="a batch arrives in place of each task")
     fan_out: FanOutPart | None = Field(default=None, description="each task is given to several adapters at once")
     stream: bool = Field(default=False, description="each task's answer is read item by item")

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any, Self
 
-from pydantic import Field, JsonValue, model_validator
+from pydantic import Field, model_validator
 
 from fuseboard_engine.documents.toml_locations import Location
 from fuseboard_engine.documents.validation_errors import did_you_mean
-from fuseboard_engine.scenario_file.part import Part
+from fuseboard_engine.scenario_file.part import JsonData, Part
 from fuseboard_engine.workflow.graph import path_between
 
 RESERVED = frozenset(("self", "name", "does", "task_type", "task_id", "inputs", "outputs"))
@@ -23,7 +23,7 @@ class NodePart(Part):
     adapter: str = Field(default="", description="in place of type: the adapter that executes it")
     after: tuple[str, ...] = Field(default=(), description="nodes that are done before it begins")
     fallback: tuple[str, ...] = Field(default=(), description="nodes that run, in order, when it fails")
-    params: dict[str, JsonValue] = Field(default={}, description="fields of its task")
+    params: dict[str, JsonData] = Field(default={}, description="fields of its task")
 
     @model_validator(mode="after")
     def _check(self) -> Self:
@@ -51,7 +51,8 @@ def workflow_contradictions(
         stand_ins = {name: _names(node, "fallback") for name, node in nodes.items()}
         stand_in_names = {name for names in stand_ins.values() for name in names}
         for name, node in nodes.items():
-            if (adapter := _mapping(node).get("adapter")) and adapters and adapter not in adapters:
+            adapter = _mapping(node).get("adapter")
+            if adapter and isinstance(adapter, str) and adapters and adapter not in adapters:
                 yield (
                     (*where, name, "adapter"),
                     f"there is no adapter {adapter!r} here; {did_you_mean(adapter, adapters)}",
