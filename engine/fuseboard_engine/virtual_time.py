@@ -2,7 +2,7 @@
 
 For scenarios and tests. The clock jumps to the next timer whenever nothing else is left to do, so a run is
 deterministic and takes milliseconds. Sockets do not work in virtual time: use them in real time. While an engine's
-plain functions run in threads, the clock stops, for at most a second at a time.
+plain functions run in threads, and while its stores write, the clock stops, for at most a second at a time.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ class VirtualTimeLoop(asyncio.SelectorEventLoop):
         selector.loop = self
         self._now = 0.0
         self.in_threads = 0
-        """Number of plain functions that run in threads; the thread pool updates it."""
+        """Number of answers of threads that the loop waits for, such as those of plain functions and of stores."""
         super().__init__(selector)
 
     def time(self) -> float:
@@ -57,9 +57,21 @@ class VirtualTimeLoop(asyncio.SelectorEventLoop):
         # asyncio runs timers due within its clock resolution; after months a float cannot resolve a nanosecond.
         self._clock_resolution = max(1e-9, 2 * math.ulp(self._now))
 
+    def on_thread_answer(self, _: object) -> None:
+        """Let the time go on after the answer of a thread."""
+        self.in_threads -= 1
+
     def wall(self) -> int:
         """Return virtual UTC microseconds, from 2026-01-01T00:00:00Z: `Engine(wall=loop.wall)`."""
         return 1_767_225_600_000_000 + round(self._now * 1e6)
+
+
+def stop_time_until(answer: asyncio.Future[Any]) -> None:
+    """Stop virtual time until a thread settles a future of this loop. In any other loop this does nothing."""
+    loop = answer.get_loop()
+    if isinstance(loop, VirtualTimeLoop):
+        loop.in_threads += 1
+        answer.add_done_callback(loop.on_thread_answer)
 
 
 def run(main: Coroutine[Any, Any, T]) -> T:

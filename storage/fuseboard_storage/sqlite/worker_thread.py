@@ -12,6 +12,7 @@ from queue import SimpleQueue
 from typing import Final, TypeVar
 
 from fuseboard_engine.error_text.safe_logging import get_logger
+from fuseboard_engine.virtual_time import stop_time_until
 
 T = TypeVar("T")
 Job = Callable[[], None]
@@ -90,6 +91,7 @@ class WorkerThread:
                 loop.call_soon_threadsafe(_unless_done, answer, settle)
 
         self.submit(job)
+        stop_time_until(answer)
         return await answer
 
     def end_later(self) -> None:

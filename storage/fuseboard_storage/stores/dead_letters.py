@@ -35,6 +35,7 @@ from fuseboard_engine.dead_letters.letter import (
 from fuseboard_engine.error_text.safe_logging import get_logger
 from fuseboard_engine.events import CommandDone, DeadLetterChanged, Event
 from fuseboard_engine.runtime.forks import call_after_fork
+from fuseboard_engine.virtual_time import stop_time_until
 from fuseboard_storage.sqlite import schema
 from fuseboard_storage.sqlite.damaged_rows import text, whole_number
 from fuseboard_storage.stores.dead_letter_worker import NO_INSTANCE, DeadLetterWorker
@@ -138,6 +139,7 @@ class SqliteDeadLetters:
             self._add_inline(PendingAdd(letter, room, answer), loop)
         elif start:
             self._start_batches()
+        stop_time_until(answer)
         return answer
 
     def _add_inline(self, pending: PendingAdd, loop: asyncio.AbstractEventLoop) -> None:

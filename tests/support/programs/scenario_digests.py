@@ -1,9 +1,13 @@
-"""Plays scenarios that come along, and prints a digest of all events of each: `scenario_digests.py NAME ...`."""
+"""Plays scenarios, and prints a digest of all events of each: `scenario_digests.py NAME ...`.
+
+A name is that of a scenario that comes along, or the path of a file.
+"""
 
 from __future__ import annotations
 
 import hashlib
 import sys
+from pathlib import Path
 
 import msgspec
 
@@ -30,4 +34,4 @@ def digest_of(scenario: Scenario) -> str:
 
 if __name__ == "__main__":
     for name in sys.argv[1:]:
-        print(name, digest_of(load(shipped()[name])))
+        print(name, digest_of(load(shipped().get(name, Path(name)))))
