@@ -30,7 +30,7 @@ _SECTIONS: Final = (
     "health_monitoring",
     "dead_letters",
 )
-_ADAPTER_SECTIONS: Final = ("breaker", "retry", "tags", "handles", "health_monitoring")
+_ADAPTER_SECTIONS: Final = ("breaker", "retry", "health_monitoring")
 
 
 def settings_of(name: str, part: EnginePart) -> Settings:

@@ -47,6 +47,10 @@ def workflow_contradictions(
         where: Location = ("workflows", workflow)
         if not nodes:
             yield where, "a workflow needs a node"
+        if not workflow:
+            yield where, "a workflow needs a name"
+        if "" in nodes:
+            yield (*where, ""), "a node needs a name"
         waits = {name: _names(node, "after") for name, node in nodes.items()}
         stand_ins = {name: _names(node, "fallback") for name, node in nodes.items()}
         stand_in_names = {name for names in stand_ins.values() for name in names}

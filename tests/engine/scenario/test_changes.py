@@ -170,6 +170,7 @@ def test_an_operator_who_is_in_time_is_not_repeated() -> None:
             "{at: 1, set: {gtp.breaker.failure_threshold: 3}}",
             "set.gtp.breaker.failure_threshold: no adapter or se",
         ),
+        ("{at: 1, set: {gpt.tags: [eu]}}", "set.gpt.tags: this is not a policy of an adapter"),
         ("{at: 1, set: {gpt.latency: 3}}", "set.gpt.latency: this is not a policy of an adapter"),
         ("{at: 1, set: {gpt.breaker.failure_treshold: 3}}", "set.gpt.breaker.failure_treshold: there is no field"),
         ("{at: 1, set: {gpt.breaker.failure_threshold: -3}}", "set.gpt.breaker.failure_threshold: "),

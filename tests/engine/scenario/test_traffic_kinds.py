@@ -127,6 +127,8 @@ def test_every_kind_is_reproducible(traffic: str) -> None:
             "6: workflows.a.x.after.0: this closes a cycle: x -> x",
         ),
         ("workflows: {a: {x: {}}}\ntraffic: [{per_second: 1}]", "6: workflows.a.x: set one of type and adapter"),
+        ("workflows: {'': {x: {type: t}}}\ntraffic: [{per_second: 1}]", "6: workflows.: a workflow needs a name"),
+        ("workflows: {a: {'': {type: t}}}\ntraffic: [{per_second: 1}]", "6: workflows.a.: a node needs a name"),
         ("workflows: {a: {}}\ntraffic: [{per_second: 1}]", "6: workflows.a: a workflow needs a node"),
         (
             "workflows: {a: {x: {adapter: gtp, fallback: [z]}}}\ntraffic: [{per_second: 1}]",
