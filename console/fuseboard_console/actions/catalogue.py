@@ -280,6 +280,7 @@ ACTIONS: tuple[Action, ...] = (
         footer=False,
     ),
     Action("first_event", ("left_parenthesis",), "begin", "Go to the beginning.", "Time", footer=False),
+    Action("go_to_time", ("at",), "go to time", "Go to a time: 03:12, or an age such as 15m.", "Time", footer=False),
     Action("slower", ("less_than_sign",), "slower", "Replay or play a scenario more slowly.", "Time", footer=False),
     Action("faster", ("greater_than_sign",), "faster", "Replay or play a scenario faster.", "Time", footer=False),
     Action("live", ("L",), "live", "Return to the live view; esc does too.", "Time", footer=False),

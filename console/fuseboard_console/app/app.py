@@ -466,6 +466,12 @@ class ConsoleApp(NoticeApp):
         """Go to the beginning of the recording."""
         await self._seek(lambda replay: replay.to_start())
 
+    async def action_go_to_time(self) -> None:
+        """Ask for a time, and go there."""
+        from fuseboard_console.screens.moment_prompt import ask_for_moment
+
+        await ask_for_moment(self, self.sessions)
+
     @on(HeaderBar.Clicked)
     async def _seek_to_click(self, event: HeaderBar.Clicked) -> None:
         """Go to the time that was clicked on the seek bar."""

@@ -102,12 +102,15 @@ class OperatorActions:
         ask(self._console, ConfirmScreen(question.title, question.text, question.yes), confirmed)
 
     async def half_open(self) -> None:
-        """End the wait of the target's breaker, unless it does not wait."""
+        """End the wait of the target's breaker, unless it does not wait. Ask first if it is held open by hand."""
         key = self._target()
         row = self._console.feed.board.adapters.get(key) if key is not None else None
         if row is not None and row.state not in ("open", "forced_open") and not self._marked:
             name = self._engines.adapter(row.key)
             self._console.show_notice(f"{name} does not wait for a probe: there is nothing to end.")
+            return
+        if row is not None and row.state == "forced_open" and not self._marked:
+            self.confirm("half_open")  # somebody holds it open on purpose
             return
         await self.send("half_open")
 

@@ -248,6 +248,23 @@ class SessionStack:
         self._show_notice(f"This is the past: engines take no commands here. {live} goes back to the present.")
         return replay
 
+    async def span(self) -> tuple[int, int] | None:
+        """Return the times that can be shown of the recording in view, in UTC microseconds; None without a file.
+
+        Raises:
+            RecordingError, OSError: It cannot be read now.
+        """
+        if self.replay is not None:
+            return self.replay.start, self.replay.end
+        recording = self.current.feed.recording
+        if recording is None:
+            return None
+        from fuseboard_storage.recording.history import bounds
+
+        async with type(recording).open(recording.path) as own:  # the one that is followed must not wait for this
+            found = await bounds(own)
+        return found.start, max(found.end, self.now())
+
     async def _rewind(self) -> Replay | None:
         """Push a replay of the recording in view, paused at the time that is shown, and return the replay.
 

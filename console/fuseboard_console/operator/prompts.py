@@ -58,6 +58,11 @@ _PROMPTS = {
         "Every call is refused until someone resets it. There is no countdown.",
         "Hold open",
     ),
+    "half_open": (
+        "Let {} probe?",
+        "It is held open by hand. Its next call is a probe, and if that succeeds, it closes.",
+        "Probe",
+    ),
     "open_for": (
         "Open {} for a while?",
         "Its calls are refused until then; after that it probes.",

@@ -7,7 +7,7 @@ from fuseboard_console.views.adapters.columns import columns_of
 from fuseboard_engine.events import AdapterAdded, Event, GaugesSampled
 from fuseboard_storage.board.board import AdapterKey
 from support.console_show import Show
-from support.console_story import STORY_ENDS, added, at, opened, started, until
+from support.console_story import STORY_ENDS, added, at, changed, opened, started, until
 
 SIZE = (120, 40)
 
@@ -290,3 +290,15 @@ async def test_changes_made_while_another_page_is_shown_are_not_highlighted() ->
         await pilot.press("1")
         await until(show.sees("✖ gpt"), pilot)
         assert highlighted(show, "gpt") == frozenset()
+
+
+async def test_a_probe_of_a_breaker_that_is_held_by_hand_asks_first() -> None:
+    show = Show([started(), added("gpt"), changed("gpt", "forced_open", 5)], when=10)
+    async with show.app.run_test(size=SIZE) as pilot:
+        await until(show.sees("HELD OPEN"), pilot)
+        await pilot.press("p")
+        await until(show.sees("Let gpt probe?", "It is held open by hand."), pilot)
+        assert not show.mailbox.asked
+        await pilot.press("tab", "enter")
+        await until(lambda: bool(show.mailbox.asked), pilot)
+        assert show.mailbox.asked == [("half_open", "gpt", 1)]

@@ -43,6 +43,12 @@ def test_the_highest_rate_stands_beside_the_bars() -> None:
     assert text_of(cell(board, 120, cells=30)).endswith("█▂▁▁  10.0")
 
 
+def test_the_highest_rate_is_never_below_the_present_one() -> None:
+    calls = [answered("gpt", 112 + call / 10) for call in range(60)]
+    board = fold([started(), added("gpt"), *calls], alive=120)
+    assert text_of(cell(board, 120)).endswith("   6.0")  # 60 calls in 10 s, in a slice of 20 s
+
+
 def test_without_a_call_there_is_no_rate() -> None:
     board = fold([started(), added("gpt")], alive=120)
     assert text_of(cell(board, 120)) == "▁▁▁▁▁▁      "

@@ -211,6 +211,7 @@ def spark_cell(row: AdapterView, now: int, cells: int, glyphs: Glyphs) -> Line:
     drawn = zip(sparkline(calls, glyphs), styles, strict=True)
     spans = [Span("".join(sign for sign, _ in run), style) for style, run in groupby(drawn, itemgetter(1))]
     peak = max(calls, default=0) / row.stats.each
+    peak = max(peak, row.stats.rate) if peak else peak  # a slice may be longer than what `calls/s` counts over
     return (*spans, Span(f"{rate(peak) if peak else '':>{PEAK_CELLS}}", "faint"))
 
 
