@@ -247,20 +247,20 @@ def schema() -> dict[str, Any]:
     other.
     """
     schema = Settings.model_json_schema()
-    _allow_off(schema)
+    allow_off(schema)
     schema["$schema"] = "https://json-schema.org/draft/2020-12/schema"
     schema["title"] = "Fuseboard configuration"
     return schema
 
 
-def _allow_off(part: Any) -> None:
+def allow_off(part: Any) -> None:
     """Allow `off` wherever null is allowed."""
     if isinstance(part, list):
         for one in part:
-            _allow_off(one)
+            allow_off(one)
     elif isinstance(part, dict):
         options = part.get("anyOf")
         if isinstance(options, list) and {"type": "null"} in options:
             options.append({"const": "off"})
         for one in part.values():
-            _allow_off(one)
+            allow_off(one)

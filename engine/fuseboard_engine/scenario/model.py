@@ -9,6 +9,7 @@ from typing import Any, Self
 from pydantic import Field, model_validator
 
 from fuseboard_engine.config.off_values import off_to_null
+from fuseboard_engine.config.settings import allow_off
 from fuseboard_engine.documents.loader import read
 from fuseboard_engine.documents.messages import NAME_PATTERN
 from fuseboard_engine.documents.toml_locations import Location
@@ -59,6 +60,7 @@ def schema() -> dict[str, Any]:
     and values that contradict each other.
     """
     made = Scenario.model_json_schema(by_alias=True)
+    allow_off(made)
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", **made, "title": "Fuseboard scenario"}
 
 

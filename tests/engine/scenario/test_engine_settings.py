@@ -6,7 +6,7 @@ import pytest
 
 from fuseboard_engine.documents.loader import DocumentError, parse
 from fuseboard_engine.events import DeadLettered, Event, HealthChecked, RouteFinished
-from fuseboard_engine.scenario.model import Scenario
+from fuseboard_engine.scenario.model import Scenario, schema
 from fuseboard_engine.scenario.player import Player
 from fuseboard_engine.scenario.verdict import Verdict
 from fuseboard_engine.virtual_time import run
@@ -63,6 +63,7 @@ def test_tasks_become_dead_letters() -> None:
 
 def test_dead_letters_off_keeps_none() -> None:
     assert made("dead_letters: off\n").dead_letters is None
+    assert {"const": "off"} in schema()["properties"]["dead_letters"]["anyOf"]
 
 
 def test_routing_orders_limits_and_caps() -> None:
