@@ -13,6 +13,7 @@ import pytest
 from textual.widgets import Button
 
 from fuseboard_console.pages.dead_letters import repository
+from fuseboard_console.pages.dead_letters.page import DeadLetters
 from fuseboard_console.text.glyphs import ASCII, UNICODE, Glyphs
 from fuseboard_engine.dead_letters.letter import DeadLetter, LetterSelection
 from fuseboard_storage.recording.recording import Recording
@@ -613,3 +614,16 @@ async def is_taken(file: Path) -> bool:
     with sqlite3.connect(file) as connection:
         sql = "SELECT count(*) FROM commands WHERE verb = 'dlq_stop' AND status = 'taken'"
         return connection.execute(sql).fetchone() == (1,)
+
+
+async def test_the_cursor_stays_on_its_letter_when_a_new_one_comes_also_on_the_newest(still: Path) -> None:
+    async with watching(still, size=(120, 30)) as console:
+        await at_letters(console)
+        page = console.app.page
+        assert isinstance(page, DeadLetters)
+        before = page.list.selected
+        assert page.list.index == 0
+        await add(still, {"task": "new", "task_type": "order", "adapter": "prefect"})
+        page._loader.again()  # as when the event of a new letter is read
+        await console.wait_for(lambda: page.list.index == 1)
+        assert page.list.selected == before

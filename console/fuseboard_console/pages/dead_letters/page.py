@@ -52,7 +52,7 @@ class DeadLetters(ListPage[int]):
 
     def __init__(self, host: ConsoleHost) -> None:
         super().__init__(host)
-        self.list.newest_first = self.list.follows = True
+        self.list.newest_first = True
         self._loader = DeadLetterLoader(host, partial(run_in_background, self), self._show_loaded, self._detailed)
         self._dead_letter_actions = DeadLetterActions(
             host, partial(run_in_background, self), self.unmark, self._loader.again
