@@ -180,7 +180,7 @@ class Player:
         if self._running is None:  # it was killed shortly before its end
             self._start_engine()
         assert self._running is not None
-        self._running.begin_background()
+        await self._running.start()
         if self._announces and not (self._timeline and self._timeline[0].at == 0):
             self._announce("The traffic begins")
         try:
@@ -302,7 +302,7 @@ class Player:
         assert self._running is not None
         self._running.begin_background()
         self._announce("The engine runs again")
-        self._in_flight(self._running.resume_left())
+        self._in_flight(_start_and_resume(self._running))
 
     def _ask_operator(self, step: StepPart) -> None:
         """Give an operator the time to give a command; the virtual operator gives it at the end of this time."""
@@ -438,6 +438,11 @@ class Player:
         if self._adapters[name].fault is step:
             self._clear_fault(name, reason, actor)
             self._announce(f"{name} has recovered")
+
+
+async def _start_and_resume(engine: ScenarioEngine) -> None:
+    await engine.start()
+    await engine.resume_left()
 
 
 def _describe(step: StepPart) -> str:
