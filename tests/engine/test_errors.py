@@ -32,6 +32,7 @@ ARGUMENTS: dict[str, tuple[Any, ...]] = {
     "LateTimeout": ("gpt", 2.5, 0.7),
     "EmergencyExit": (3, ShutdownReport(engine="e", reason="SIGTERM", at=1)),
     "ProcessFailed": ("exit code 3", 3),
+    "RecordedError": ("server", "503 Service Unavailable", 2.0),
     "RecordingError": ("a.db is not a recording.", "Choose another file."),
     "RecordingNotWritable": ("a.db cannot be written.", "Free space on its disk."),
     "ServiceError": (503, "busy", 2.0),

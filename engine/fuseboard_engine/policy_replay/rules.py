@@ -40,7 +40,7 @@ def _rule(name: str, counts: bool, given_up: bool, retried: bool) -> Rule:
     return replace(known, retry=False, reason=_NOT_RETRIED) if given_up else known
 
 
-class RecordedError(Exception):
+class _ReplayedError(Exception):
     """Stands for the error of a recorded call."""
 
     def __init__(self, call: RecordedCall) -> None:
@@ -48,16 +48,16 @@ class RecordedError(Exception):
         self.call = call
 
 
-class RecordedTimeout(RecordedError, AttemptTimeout):
+class _ReplayedTimeout(_ReplayedError, AttemptTimeout):
     """Stands for an attempt that the engine timed out."""
 
     def __str__(self) -> str:
         return ""
 
 
-def error_of(call: RecordedCall) -> RecordedError:
+def error_of(call: RecordedCall) -> Exception:
     """Return an error that stands for a recorded failure."""
-    return RecordedTimeout(call) if call.error_type == "AttemptTimeout" else RecordedError(call)
+    return _ReplayedTimeout(call) if call.error_type == "AttemptTimeout" else _ReplayedError(call)
 
 
 class RecordedTable(Table):
@@ -65,6 +65,6 @@ class RecordedTable(Table):
 
     def read(self, error: BaseException) -> tuple[Rule, float | None]:
         """Return the row of a recorded error, and the seconds that it asked to wait."""
-        if not isinstance(error, RecordedError) or error.call.rule is None:
+        if not isinstance(error, _ReplayedError) or error.call.rule is None:
             return super().read(error)
         return error.call.rule, error.call.retry_after
