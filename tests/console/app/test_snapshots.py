@@ -9,6 +9,7 @@ from types import SimpleNamespace
 
 import pytest
 from textual.pilot import Pilot
+from textual.widgets import Input
 
 from fuseboard_console.app.app import ConsoleApp
 from fuseboard_console.text.glyphs import ASCII, UNICODE, Glyphs
@@ -54,6 +55,9 @@ def console(
 async def settled(pilot: Pilot[None]) -> None:
     await settle(pilot)
     await pilot.wait_for_scheduled_animations()
+    for field in pilot.app.screen.query(Input):  # its cursor blinks, so that a slow host would draw it or not
+        field.cursor_blink = False
+        field._cursor_visible = True
 
 
 def keys(*pressed: str) -> Callable[[Pilot[None]], object]:
