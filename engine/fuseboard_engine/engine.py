@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import os
 import random
-import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
@@ -43,7 +42,7 @@ from fuseboard_engine.routing.route import RouteResult
 from fuseboard_engine.routing.router import RoutingStatistics, TaskRouter
 from fuseboard_engine.routing.stream_router import RouteStream
 from fuseboard_engine.runtime.arguments import as_words
-from fuseboard_engine.runtime.clock import wall_clock
+from fuseboard_engine.runtime.clock import engine_clocks
 from fuseboard_engine.runtime.event_bus import EventBus, Listener
 from fuseboard_engine.runtime.forks import ForkHook
 from fuseboard_engine.shutdown.sequence import Flushable, Save, ShutdownReport, shut_down
@@ -99,8 +98,8 @@ class Engine:
         routing: RoutingPolicy | None = None,
         health: HealthPolicy | None = None,
         table: tuple[Rule, ...] = DEFAULT_TABLE,
-        clock: Callable[[], float] = time.monotonic,
-        wall: Callable[[], int] = wall_clock,
+        clock: Callable[[], float] | None = None,
+        wall: Callable[[], int] | None = None,
         rng: Callable[[], float] = random.random,
         execution: ExecutionPolicy | None = None,
         dead_letters: DeadLetterPolicy | None = None,
@@ -108,8 +107,9 @@ class Engine:
         allow_faults: bool | None = None,
     ) -> None:
         self.name = name
-        self.clock = clock
-        self.wall = wall
+        usual = engine_clocks()
+        self.clock = clock = clock or usual.monotonic
+        self.wall = wall = wall or usual.wall
         self._rng = rng
         self._breaker_policy = breaker or BreakerPolicy()
         self._retry_policy = retry or RetryPolicy()

@@ -50,6 +50,7 @@ FLOORS: dict[str, tuple[str, ...]] = {
         "simulation",
         "scenario",
         "scenario_derivation",
+        "testing",
         "policy_replay",
         "combine",
     ),

@@ -95,6 +95,11 @@ class FaultInjector:
         self._active: dict[str, _FaultyCalls] = {}
         self._added: dict[str, float] = {}  # seconds that faults have added to the calls that adapters answered
 
+    @property
+    def allowed(self) -> bool:
+        """Whether faults may be injected."""
+        return self._allowed
+
     def allow(self, allowed: bool | None) -> None:
         """Allow faults from now on, or refuse them; then those that last are ended."""
         self._allowed = faults_allowed(allowed)

@@ -3,12 +3,34 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from typing import NamedTuple
 
 
 def wall_clock() -> int:
     """Return the current time in UTC microseconds."""
     return time.time_ns() // 1000
+
+
+class EngineClocks(NamedTuple):
+    """The clocks of an engine that is given none: monotonic seconds, and UTC microseconds."""
+
+    monotonic: Callable[[], float]
+    wall: Callable[[], int]
+
+
+_engine_clocks = EngineClocks(time.monotonic, wall_clock)
+
+
+def engine_clocks() -> EngineClocks:
+    """Return the clocks of an engine that is given none."""
+    return _engine_clocks
+
+
+def set_engine_clocks(clocks: EngineClocks) -> None:
+    """Give other clocks to the engines that are made from now on. For tests, whose time is not that of the host."""
+    global _engine_clocks
+    _engine_clocks = clocks
 
 
 class Clocks(NamedTuple):
