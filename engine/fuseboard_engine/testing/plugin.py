@@ -62,7 +62,7 @@ class ScenarioItem(pytest.Item):
         with asyncio.Runner(loop_factory=lambda: loop) as runner:
             broken = runner.run(play())
         if broken:
-            raise ExpectationsFailed(scenario.title, broken)
+            raise ExpectationsFailed("\n".join([f"{scenario.title}:", *(f"  {line}" for line in broken)]))
 
     def repr_failure(self, excinfo: pytest.ExceptionInfo[BaseException], style: Any = None) -> Any:
         """Return the failed expectations, or the mistakes in the file, without a traceback."""
@@ -79,9 +79,6 @@ class ScenarioItem(pytest.Item):
 
 class ExpectationsFailed(Exception):
     """A scenario did not meet its expectations. The text has one line for each."""
-
-    def __init__(self, title: str, broken: list[str]) -> None:
-        super().__init__("\n".join([f"{title}:", *(f"  {line}" for line in broken)]))
 
 
 @pytest.fixture

@@ -61,7 +61,16 @@ def changes(played: Played) -> dict[str, list[tuple[str, float]]]:
     return found
 
 
-@pytest.mark.parametrize("file", shipped().values(), ids=lambda file: file.stem)
+NOT_REPEATED = {
+    "broken-stream": "a stream comes as a plain call, which fails over",
+    "poison-task": "the retries of dead letters come as tasks, beside the retries that they then cause",
+}
+"""Scenarios that a derived one does not repeat, and why; docs/scenarios.md says so."""
+
+
+@pytest.mark.parametrize(
+    "file", [file for name, file in shipped().items() if name not in NOT_REPEATED], ids=lambda file: file.stem
+)
 def test_a_derived_scenario_repeats_the_changes_of_state_at_their_times(file: Path) -> None:
     first = play(load(file))
     again = play(derived(first.observation))
