@@ -163,7 +163,9 @@ def raise_errors(title: str, found: Iterable[tuple[Location, str]]) -> None:
         ValidationError: there are errors.
     """
     errors = [
-        InitErrorDetails(type=PydanticCustomError("value_error", "{text}", {"text": text}), loc=where, input=None)
+        InitErrorDetails(
+            type=PydanticCustomError("value_error", "{text}", {"text": _encodable(text)}), loc=where, input=None
+        )
         for where, text in found
     ]
     if errors:
@@ -174,7 +176,12 @@ def did_you_mean(name: object, known: Iterable[str], all: str = "there are") -> 
     """Return a suggestion of the closest known name, else all known names after the words `all`."""
     names = [str(one) for one in known]
     close = difflib.get_close_matches(str(name), names, n=1)
-    return f"did you mean {close[0]}?" if close else f"{all} {', '.join(names)}"
+    return _encodable(f"did you mean {close[0]}?" if close else f"{all} {', '.join(names)}")
+
+
+def _encodable(text: str) -> str:
+    """Return a text with lone surrogates as escapes: pydantic cannot report others."""
+    return text.encode("utf-8", "backslashreplace").decode()
 
 
 def _is_consequence(error: Any, found: Iterable[Any]) -> bool:

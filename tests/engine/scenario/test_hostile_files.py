@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 import yaml
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from fuseboard_engine.documents.loader import DocumentError, parse
@@ -62,6 +62,7 @@ def read(text: str) -> list[str]:
 
 @settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.sampled_from(locations(WHOLE)), HOSTILE)
+@example(("adapters", "gpt", "tags", 0), "\ud800")  # half a character in the text of an error
 def test_any_value_anywhere_is_valid_or_an_error_with_its_line(where: tuple[Any, ...], value: Any) -> None:
     try:
         text = yaml.safe_dump(with_value(WHOLE, where, value), allow_unicode=True)
