@@ -14,7 +14,7 @@ from timing import Scale
 from fuseboard_engine.documents.loader import parse
 from fuseboard_engine.scenario.model import Scenario
 from fuseboard_engine.scenario.player import Player
-from fuseboard_engine.scenario.verdict import Verdict
+from fuseboard_engine.scenario_outcome.verdict import Verdict
 from fuseboard_engine.virtual_time import run as run_in_virtual_time
 
 HOUR = 3_600

@@ -13,7 +13,7 @@ import yaml
 from fuseboard_engine.documents.loader import parse
 from fuseboard_engine.scenario.model import Scenario
 from fuseboard_engine.scenario.player import Player
-from fuseboard_engine.scenario.verdict import Verdict
+from fuseboard_engine.scenario_outcome.verdict import Verdict
 from fuseboard_engine.virtual_time import run
 from support.paths import ROOT
 from support.waiting import PATIENCE

@@ -48,6 +48,7 @@ FLOORS: dict[str, tuple[str, ...]] = {
         "engine",
         "scenario_file",
         "simulation",
+        "scenario_outcome",
         "scenario",
         "scenario_derivation",
         "testing",

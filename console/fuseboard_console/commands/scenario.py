@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from fuseboard_engine.events import Event
     from fuseboard_engine.scenario.model import Scenario
     from fuseboard_engine.scenario.show import Show
-    from fuseboard_engine.scenario.verdict import Verdict
+    from fuseboard_engine.scenario_outcome.verdict import Verdict
 
 SUMMARY = "play failure scenarios, or check them as tests"
 DESCRIPTION = """A scenario is a YAML file: adapters, traffic, a timeline of faults, and the expected results.

@@ -17,7 +17,7 @@ from fuseboard_storage.errors import RecordingError
 if TYPE_CHECKING:
     from fuseboard_engine.events import Event
     from fuseboard_engine.scenario.model import Scenario
-    from fuseboard_engine.scenario.verdict import Verdict
+    from fuseboard_engine.scenario_outcome.verdict import Verdict
     from fuseboard_storage import Recorder
 
 MOST_WAITING: Final = 20_000

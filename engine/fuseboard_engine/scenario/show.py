@@ -71,8 +71,7 @@ class Show:
                     task.cancel()
                 with suppress(asyncio.CancelledError):
                     await playing
-                for adapter in player.engine.registry:
-                    adapter.breaker.reset(actor="scenario")  # no outage is left to the next engine
+                player.close_breakers()
 
     def restart(self) -> None:
         """Play from the beginning."""

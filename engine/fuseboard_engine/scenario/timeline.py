@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from bisect import bisect_right
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import count, islice, pairwise
 from random import Random
 from typing import Final, NamedTuple
@@ -51,9 +51,34 @@ def _end_of(steps: list[StepPart], place: int, duration: float) -> StepPart | No
     for other in islice(steps, place + 1, None):
         if other.at > at:
             break
-        if other.adapter == step.adapter and (other.fault or other.heal):
+        if other.ends_fault_of(step.adapter):
             return None
     return StepPart(at=at, adapter=step.adapter, heal=True)
+
+
+def steps_after(steps: Sequence[StepPart], position: float) -> Iterator[StepPart]:
+    """Return the steps that come after a position, in seconds of the scenario."""
+    first = bisect_right(steps, position + 1e-6, key=lambda step: step.at)
+    return (steps[place] for place in range(first, len(steps)))
+
+
+def describe(step: StepPart) -> str:
+    """Return what happens in a step that says nothing itself."""
+    if step.operator:
+        return f"asked of the operator: {step.command} {step.adapter or ''}".rstrip()
+    if step.kill:
+        return "the engine is killed"
+    if step.set:
+        return ", ".join(f"{path} is now {value}" for path, value in step.set.items())
+    if step.traffic is not None:
+        rate = "" if step.per_second is None else f"{step.per_second:g} tasks a second"
+        change = "stops" if step.paused else rate or "goes on"
+        return f"traffic {step.traffic}: {change}"
+    if step.command is not None:
+        return f"an operator: {step.command} {step.adapter or ''}".rstrip()
+    if step.adapter is None:
+        return "…"
+    return f"{step.adapter} has recovered" if step.heal else f"{step.adapter}: {step.fault}"
 
 
 class _Change(NamedTuple):

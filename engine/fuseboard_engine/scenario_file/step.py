@@ -82,6 +82,10 @@ class StepPart(_FaultParameters):
         """The values of the parameters of its fault."""
         return {p.name: getattr(self, p.name) for p in FAULTS[self.fault].parameters} if self.fault else {}
 
+    def ends_fault_of(self, adapter: str | None) -> bool:
+        """Return whether a fault of an adapter ends with this step, because it is healed or gets another fault."""
+        return self.adapter == adapter and (self.heal or self.fault is not None)
+
     @field_validator("command")
     @classmethod
     def _check_verb(cls, command: str | None) -> str | None:

@@ -19,7 +19,8 @@ from fuseboard_engine.events import (
     WorkflowFinished,
 )
 from fuseboard_engine.scenario.model import Scenario
-from fuseboard_engine.scenario.player import OPERATOR, Player
+from fuseboard_engine.scenario.played_engine import OPERATOR
+from fuseboard_engine.scenario.player import Player
 from fuseboard_engine.virtual_time import run
 
 BASE = """\

@@ -8,7 +8,7 @@ from fuseboard_engine.documents.loader import DocumentError, parse
 from fuseboard_engine.events import DeadLettered, Event, HealthChecked, RouteFinished
 from fuseboard_engine.scenario.model import Scenario, schema
 from fuseboard_engine.scenario.player import Player
-from fuseboard_engine.scenario.verdict import Verdict
+from fuseboard_engine.scenario_outcome.verdict import Verdict
 from fuseboard_engine.virtual_time import run
 
 BASE = """\

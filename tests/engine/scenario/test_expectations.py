@@ -9,11 +9,11 @@ import pytest
 
 from fuseboard_engine.documents.loader import DocumentError, parse
 from fuseboard_engine.events import Attempt, DeadLetterChanged, DeadLettered, Event, RouteFinished, StateChanged
-from fuseboard_engine.scenario.judge import Failure, judge
 from fuseboard_engine.scenario.model import Scenario, schema
-from fuseboard_engine.scenario.outcome import Outcome
 from fuseboard_engine.scenario.player import Player
 from fuseboard_engine.scenario_file.expectations import ExpectPart
+from fuseboard_engine.scenario_outcome.judge import Failure, judge
+from fuseboard_engine.scenario_outcome.outcome import Outcome
 from fuseboard_engine.virtual_time import VirtualTimeLoop, run
 
 SCENARIO = """\
@@ -46,7 +46,8 @@ def played() -> Outcome:
 
 def failures(expect: str) -> list[str]:
     """The expectations of the scenario that fail."""
-    return list(map(str, judge(parse(f"{SCENARIO}expect: {expect}\n", Scenario, "mine.yaml"), played())))
+    scenario = parse(f"{SCENARIO}expect: {expect}\n", Scenario, "mine.yaml")
+    return list(map(str, judge(scenario.expect, scenario.duration, played())))
 
 
 @pytest.mark.parametrize(
@@ -138,7 +139,7 @@ def test_it_says_what_happened_instead(expect: str, said: str) -> None:
 
 def test_a_failure_has_its_moment() -> None:
     scenario = parse(f"{SCENARIO}expect: {{never: {{state: {{gpt: open}}}}}}\n", Scenario, "mine.yaml")
-    (failure,) = judge(scenario, played())
+    (failure,) = judge(scenario.expect, scenario.duration, played())
     assert isinstance(failure, Failure) and failure.at == pytest.approx(5.2, abs=0.2)
 
 
@@ -190,8 +191,7 @@ def judged(expect: ExpectPart, *events: Event) -> list[str]:
     outcome = Outcome()
     for event in events:
         outcome.observe(event)
-    scenario = parse(SCENARIO, Scenario, "mine.yaml").model_copy(update={"expect": (expect,)})
-    return list(map(str, judge(scenario, outcome)))
+    return list(map(str, judge([expect], 20, outcome)))
 
 
 def route(at: float, adapter: str = "gpt", letter: int | None = None, **fields: bool) -> RouteFinished:

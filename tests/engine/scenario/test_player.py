@@ -10,7 +10,7 @@ from fuseboard_engine.documents.loader import parse
 from fuseboard_engine.events import AttemptFailed, CommandDone, Event, RouteFinished, ScenarioStep, StateChanged
 from fuseboard_engine.scenario.model import Scenario, load
 from fuseboard_engine.scenario.player import Player
-from fuseboard_engine.scenario.verdict import Verdict
+from fuseboard_engine.scenario_outcome.verdict import Verdict
 from fuseboard_engine.virtual_time import VirtualTimeLoop, run
 from fuseboard_scenarios import shipped
 

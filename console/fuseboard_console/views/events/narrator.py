@@ -19,7 +19,7 @@ from fuseboard_engine.events import (
 )
 
 if TYPE_CHECKING:
-    from fuseboard_engine.scenario.verdict import Verdict
+    from fuseboard_engine.scenario_outcome.verdict import Verdict
 
 
 class EventNarrator:

@@ -10,7 +10,7 @@ from xml.etree import ElementTree
 from fuseboard_console.text.formatting import plural
 from fuseboard_console.text.safe_text import safe_text
 from fuseboard_engine.scenario.model import Scenario
-from fuseboard_engine.scenario.verdict import Verdict
+from fuseboard_engine.scenario_outcome.verdict import Verdict
 
 
 class Checked(NamedTuple):

@@ -7,8 +7,8 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from fuseboard_engine.events import Event
-from fuseboard_engine.scenario.outcome import Outcome, Scope
 from fuseboard_engine.scenario_file.expectations import EVENT_TYPES, MomentPart
+from fuseboard_engine.scenario_outcome.outcome import Outcome, Scope
 
 
 def moments(part: MomentPart, outcome: Outcome, scope: Scope) -> Iterator[float]:

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from math import inf
 from typing import Any, NamedTuple
 
 from fuseboard_engine.dead_letters.letter import ACTIVE
 from fuseboard_engine.events import Event, State
-from fuseboard_engine.scenario.model import Scenario
-from fuseboard_engine.scenario.moments import describe, moments, watched_events
-from fuseboard_engine.scenario.outcome import Fault, Outcome, Route, Scope
 from fuseboard_engine.scenario_file.expectations import CountLimits, ExpectPart, Limits, MomentPart, ShareLimits
+from fuseboard_engine.scenario_outcome.moments import describe, moments, watched_events
+from fuseboard_engine.scenario_outcome.outcome import Fault, Outcome, Route, Scope
 
 
 class Failure(NamedTuple):
@@ -25,14 +24,20 @@ class Failure(NamedTuple):
         return f"{self.place}: {self.text}"
 
 
-def judge(scenario: Scenario, outcome: Outcome) -> tuple[Failure, ...]:
-    """Return the expectations of a scenario that failed. One in which no task ran fails, whatever it expects."""
+def judge(expect: Sequence[ExpectPart], duration: float, outcome: Outcome) -> tuple[Failure, ...]:
+    """Return the expectations of a scenario that failed. One in which no task ran fails, whatever it expects.
+
+    Args:
+        expect: the sets of expectations.
+        duration: the seconds that the scenario lasts.
+        outcome: what happened in it.
+    """
     if not outcome.kinds():
         return (Failure("traffic", "no task ran; raise per_second or duration"),)
     failures: list[Failure] = []
-    for number, part in enumerate(scenario.expect):
-        prefix = "" if len(scenario.expect) == 1 else f"expect.{number}."
-        scope, suffix = scope_of(part, scenario.duration), _limits_text(part)
+    for number, part in enumerate(expect):
+        prefix = "" if len(expect) == 1 else f"expect.{number}."
+        scope, suffix = scope_of(part, duration), _limits_text(part)
         for name, check in _CHECKS.items():
             value = getattr(part, name)
             if value is None or value == {} or value == ():
@@ -49,9 +54,9 @@ def scope_of(part: ExpectPart, duration: float) -> Scope:
     return Scope(part.type, since, inf if until >= duration else until)
 
 
-def events_to_keep(scenario: Scenario) -> frozenset[type[Event]]:
+def events_to_keep(expect: Iterable[ExpectPart]) -> frozenset[type[Event]]:
     """Return the types of the events that the expectations ask for."""
-    return watched_events(moment for part in scenario.expect for moment in (*part.never, *part.eventually))
+    return watched_events(moment for part in expect for moment in (*part.never, *part.eventually))
 
 
 def _limits_text(part: ExpectPart) -> str:

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from fuseboard_engine.events import State
-from fuseboard_engine.scenario.judge import Failure
-from fuseboard_engine.scenario.outcome import Outcome, RouteKind
+from fuseboard_engine.scenario_outcome.judge import Failure
+from fuseboard_engine.scenario_outcome.outcome import Outcome, RouteKind
 
 
 @dataclass(frozen=True)

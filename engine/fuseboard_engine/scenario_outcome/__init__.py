@@ -1,0 +1,1 @@
+"""What happened in a scenario, folded from its events, and the comparison with its expectations."""
