@@ -37,15 +37,20 @@ def judge(expect: Sequence[ExpectPart], duration: float, outcome: Outcome) -> tu
     failures: list[Failure] = []
     for number, part in enumerate(expect):
         prefix = "" if len(expect) == 1 else f"expect.{number}."
-        scope, suffix = scope_of(part, duration), _limits_text(part)
-        for name, check in _CHECKS.items():
-            value = getattr(part, name)
-            if value is None or value == {} or value == ():
-                continue
-            for failure in check(value, outcome, scope):
-                place = ".".join(filter(None, (name, failure.place)))
-                failures.append(Failure(f"{prefix}{place}{suffix}", failure.text, failure.at))
+        failures.extend(failures_of(part, outcome, duration, prefix))
     return tuple(failures)
+
+
+def failures_of(part: ExpectPart, outcome: Outcome, duration: float = inf, prefix: str = "") -> Iterator[Failure]:
+    """Yield the expectations of one set that failed; their places begin with `prefix`."""
+    scope, suffix = scope_of(part, duration), _limits_text(part)
+    for name, check in _CHECKS.items():
+        value = getattr(part, name)
+        if value is None or value == {} or value == ():
+            continue
+        for failure in check(value, outcome, scope):
+            place = ".".join(filter(None, (name, failure.place)))
+            yield Failure(f"{prefix}{place}{suffix}", failure.text, failure.at)
 
 
 def scope_of(part: ExpectPart, duration: float) -> Scope:

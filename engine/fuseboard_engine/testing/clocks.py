@@ -2,12 +2,30 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Final
 
 from fuseboard_engine.runtime.clock import EngineClocks, set_engine_clocks, wall_clock
 from fuseboard_engine.virtual_time import VirtualTimeLoop
+
+TICK: Final = 2.0**-20
+"""Seconds between two moments of a test's virtual time, about a microsecond."""
+
+
+class TickingLoop(VirtualTimeLoop):
+    """An event loop in virtual time whose moments are whole ticks.
+
+    A float holds a sum of whole ticks and whole seconds without an error. So what is due at a moment is due then
+    whatever the clock of the host said when virtual time began.
+    """
+
+    def advance(self, seconds: float) -> None:
+        """Advance the virtual time to the next tick after so many seconds."""
+        now = self.time()
+        super().advance(math.ceil((now + seconds) / TICK) * TICK - now)
 
 
 class FollowingClocks:
@@ -29,10 +47,21 @@ class FollowingClocks:
             return wall_clock() + round(self._lead * 1e6)
         return self._entered_wall + round(self._loop.time() * 1e6)
 
+    @property
+    def began_at(self) -> int | None:
+        """When the virtual time began that a test runs in, in UTC microseconds; None in real time."""
+        return None if self._loop is None else self._entered_wall
+
     @contextmanager
     def follow(self, loop: VirtualTimeLoop) -> Iterator[None]:
-        """Follow a loop that begins now."""
-        self._entered, self._entered_wall = self.monotonic(), self.wall()
+        """Follow a loop that begins now.
+
+        Raises:
+            RuntimeError: they follow another loop, in this thread or another one.
+        """
+        if self._loop is not None:
+            raise RuntimeError("virtual time runs already: a test in virtual time cannot run another one")
+        self._entered, self._entered_wall = float(math.ceil(self.monotonic())), self.wall()
         self._loop = loop
         try:
             yield

@@ -14,7 +14,7 @@ import pytest
 
 if TYPE_CHECKING:
     from fuseboard_engine.engine import Engine
-    from fuseboard_engine.testing.virtual import Faults
+    from fuseboard_engine.testing.faults import Faults
 
 _SCENARIO: Final = re.compile(rb"^scenario[ \t]*:[ \t]*[^\s#]", re.MULTILINE)
 _HEAD: Final = 65_536  # bytes of a file in which its key `scenario` is looked for
@@ -87,7 +87,7 @@ def faults_of() -> Iterator[Callable[[Engine], Faults]]:
 
     At the end of the test the faults end.
     """
-    from fuseboard_engine.testing.virtual import Faults
+    from fuseboard_engine.testing.faults import Faults
 
     made: list[Faults] = []
 
@@ -96,7 +96,7 @@ def faults_of() -> Iterator[Callable[[Engine], Faults]]:
         return made[-1]
 
     yield faults
-    for one in made:
+    for one in reversed(made):
         one.close()
 
 
