@@ -87,7 +87,7 @@ def test_real_io_in_an_adapter():
     async def routes():
         await other.execute_with_fallback("task")
 
-    with pytest.raises(RealIO, match="Use real time"):
+    with pytest.raises(RealIO, match="test in real time"):
         routes()
 """
 
