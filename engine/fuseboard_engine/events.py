@@ -318,7 +318,7 @@ class RouteFinished(Event, frozen=True, kw_only=True, gc=False, omit_defaults=Tr
 
     `dead_letter` is the dead letter that its task became; `letter` is the one that this route retried: such a route is
     not a new task. `strategy` is empty for a chain; a fan-out sets its own, and in `answered` the adapters that
-    succeeded, in order of time.
+    succeeded, in order of time. `deadline` is the seconds that the route could take; None: any time.
     """
 
     sheddable: ClassVar[bool] = True
@@ -338,6 +338,7 @@ class RouteFinished(Event, frozen=True, kw_only=True, gc=False, omit_defaults=Tr
     context: dict[str, str] | None = None
     strategy: str = ""
     answered: tuple[str, ...] = ()
+    deadline: float | None = None
 
 
 class RouteCounts(msgspec.Struct, frozen=True, kw_only=True, gc=False, omit_defaults=True):
@@ -375,7 +376,8 @@ class BatchFinished(Event, frozen=True, kw_only=True, gc=False, omit_defaults=Tr
     """A batch of tasks ended. It is accepted when at least the share `needed` of its parts succeeded; degraded parts
     did not.
 
-    `rounds` counts how often tasks were sent out, `rolled_back` the calls of the rollback hook.
+    `rounds` counts how often tasks were sent out, `rolled_back` the calls of the rollback hook. `tasks` are the ids of
+    its tasks; empty in recordings of older versions.
     """
 
     batch: str
@@ -389,6 +391,7 @@ class BatchFinished(Event, frozen=True, kw_only=True, gc=False, omit_defaults=Tr
     rolled_back: Int64 = 0
     duration: float = 0.0
     error: str = ""
+    tasks: tuple[str, ...] = ()
 
 
 NodeState = Literal["pending", "running", "done", "degraded", "failed", "skipped"]

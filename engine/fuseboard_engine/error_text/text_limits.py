@@ -45,6 +45,7 @@ NAMES: Final = frozenset(
         "tags",
         "task",
         "task_type",
+        "tasks",
         "verb",
         "workflow",
     )

@@ -144,9 +144,13 @@ class BatchExecutor:
             if limit is not None:
                 checked_seconds(limit, "deadline")
 
+        sent: dict[str, None] = {}  # the ids of tasks, in order
+
         async def route(task: Any) -> RouteResult:
             KEPT_BACK.set(task)  # it may be tried again; dead letters are made at the end
-            return await self._route(task, order, deadline=deadline, retry=retry)
+            part = await self._route(task, order, deadline=deadline, retry=retry)
+            sent[part.task] = None
+            return part
 
         started = self._clock()
         parts = await _run_round(list(enumerate(all_tasks)), route, max_concurrent)
@@ -165,7 +169,7 @@ class BatchExecutor:
         await self._keep_failures(all_tasks, result, order or (), deadline)
         result.duration = self._clock() - started
         result.error = _error_of(result)
-        self._emit(_event(self._wall(), result))
+        self._emit(_event(self._wall(), result, tuple(sent)))
         return result
 
     async def _keep_failures(
@@ -302,7 +306,7 @@ def _in_order(parts: dict[int, RouteResult]) -> tuple[RouteResult, ...]:
     return tuple(parts[number] for number in range(len(parts)))
 
 
-def _event(at: int, result: BatchResult) -> BatchFinished:
+def _event(at: int, result: BatchResult, tasks: tuple[str, ...]) -> BatchFinished:
     return BatchFinished(
         at=at,
         batch=result.batch,
@@ -316,4 +320,5 @@ def _event(at: int, result: BatchResult) -> BatchFinished:
         rolled_back=result.rolled_back,
         duration=result.duration,
         error=result.error,
+        tasks=tasks,
     )

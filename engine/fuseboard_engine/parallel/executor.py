@@ -247,6 +247,7 @@ class ParallelExecutor:
                 context=route.context,
                 strategy=strategy,
                 answered=answered,
+                deadline=round(max(0.0, fan_out.end - route.started), 6),
             )
         )
         exception, route.exception = route.exception, None  # its traceback refers to this frame; avoids a cycle

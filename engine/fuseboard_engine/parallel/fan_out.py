@@ -59,7 +59,6 @@ class FanOut:
         "_branches",
         "_clock",
         "_closed",
-        "_end",
         "_error",
         "_finished",
         "_hedge_delay",
@@ -71,6 +70,7 @@ class FanOut:
         "_strategy",
         "_timer",
         "answered",
+        "end",
     )
 
     def __init__(
@@ -87,7 +87,8 @@ class FanOut:
         self._route = route
         self._branches = branches
         self._strategy = strategy
-        self._end = end
+        self.end = end
+        """When its time limit passes."""
         self._hedge_delay = hedge_delay
         self._ask = ask
         self._slots = slots
@@ -197,7 +198,7 @@ class FanOut:
         began = self._clock()
         try:
             adapter.breaker.admit().release()
-            await self._slots.wait(max(0.0, self._end - began))
+            await self._slots.wait(max(0.0, self.end - began))
         except CircuitOpen as refusal:
             reject(adapter, route, refusal.why, refusal.retry_after)
             route.fail(refusal)
@@ -232,7 +233,7 @@ class FanOut:
 
     def _continue_after(self, failed: Branch) -> None:
         """Start the next branch after a failure, unless no other can help or another branch still runs."""
-        if failed.stop or self._clock() >= self._end:
+        if failed.stop or self._clock() >= self.end:
             return
         self._branches[self._next].route.only_handlers_of = failed.route.only_handlers_of
         if not self._running:

@@ -185,6 +185,11 @@ class ActiveRoute(msgspec.Struct):
     return_to: str | None = None
 
     @property
+    def deadline(self) -> float | None:
+        """The seconds that the route may take; None: any time."""
+        return None if self.until is None else round(max(0.0, self.until - self.started), 6)
+
+    @property
     def failure(self) -> str:
         """The last failure of an unanswered route, in words."""
         return self.error or f"no adapter of the chain is registered ({', '.join(self.order) or 'it is empty'})"
@@ -212,6 +217,7 @@ class ActiveRoute(msgspec.Struct):
                 why=self.why,
                 letter=self.retried_letter,
                 context=self.context,
+                deadline=None if self.until is None else self.deadline,
             )
         )
         self.exception = None  # its traceback refers to this route; avoids a reference cycle
@@ -253,6 +259,7 @@ class ActiveRoute(msgspec.Struct):
                 dead_letter=self.dead_letter,
                 letter=self.retried_letter,
                 context=self.context,
+                deadline=self.deadline,
             )
         )
         return RouteResult(

@@ -118,7 +118,9 @@ class _Columns(NamedTuple):
 
 
 _plain_shapes: Final[dict[type[Event], _PlainShape]] = {
-    RouteFinished: _PlainShape(RouteFinished, "duration", SLOW, ROUTE_KEY, ("context", "dead_letter", "letter")),
+    RouteFinished: _PlainShape(
+        RouteFinished, "duration", SLOW, ROUTE_KEY, ("context", "dead_letter", "letter", "deadline")
+    ),
     AttemptFailed: _PlainShape(AttemptFailed, "delay", _PLAIN, FAILURE_KEY, ("context",)),
 }
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sqlite3
 from collections.abc import Callable
 from hashlib import blake2b
@@ -75,6 +76,7 @@ class _Rest(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     context: dict[str, str] | None = None
     dead_letter: Int64 | None = None
     letter: Int64 | None = None
+    deadline: float | None = None
 
 
 _Detailed = tuple[int, int, int | None, int, int | None]
@@ -113,10 +115,11 @@ def _values_of(event: Any) -> str:
     """
     if type(event) is RouteFinished:
         first, attempts = event.duration, event.attempts
-        if event.context is None and event.dead_letter is None and event.letter is None:
+        if event.context is None and event.dead_letter is None and event.letter is None and event.deadline is None:
             end = "]"
         else:
-            end = f",{_encode(_Rest(event.context, event.dead_letter, event.letter)).decode()}]"
+            rest = _Rest(event.context, event.dead_letter, event.letter, event.deadline)
+            end = f",{_encode(rest).decode()}]"
     else:
         first, attempts = event.delay, (event.attempt,)
         end = "]" if event.context is None else f",{_encode(_Rest(event.context)).decode()}]"
@@ -153,8 +156,9 @@ def without_values(event: Any) -> Event:
     if type(event) is RouteFinished:
         attempts = tuple(map(_attempt_without_values, event.attempts))
         shared: Event = replace(
-            event, at=0, task="", duration=0.0, attempts=attempts, context=None, dead_letter=None, letter=None
-        )
+            event, at=0, task="", duration=0.0, attempts=attempts, context=None, dead_letter=None, letter=None,
+            deadline=None,
+        )  # fmt: skip
     else:
         attempt = _attempt_without_values(event.attempt)
         shared = replace(event, at=0, task="", delay=0.0, attempt=attempt, context=None)
@@ -165,13 +169,14 @@ def _attempt_without_values(attempt: Attempt) -> Attempt:
     return replace(attempt, duration=0.0, wait=0.0, first_item=None, items=0, retry_after=None)
 
 
+_ONLY_DEADLINE: Final = re.compile(r',\{"deadline":[^,{}"]+\}\]$')
 _decode_two: Final[Callable[[str], tuple[int, int]]] = msgspec.json.Decoder(tuple[int, int]).decode
 
 
 def duration_of(data: str) -> float | None:
     """Return the seconds of the attempt of a plain route in the values of its row; None if the route is not plain."""
     try:
-        first, duration = _decode_two(data)
+        first, duration = _decode_two(data if data[-2:] != "}]" else _ONLY_DEADLINE.sub("]", data))
     except msgspec.MsgspecError:
         return None
     return duration / NANO if first >= 0 <= duration else None
@@ -192,7 +197,7 @@ def with_values(shared: Any, at: int, task: str, data: bytes) -> Event:
     if whole:
         found: Event = replace(
             shared, at=at, task=task, duration=first / NANO, attempts=attempts,
-            context=rest.context, dead_letter=rest.dead_letter, letter=rest.letter,
+            context=rest.context, dead_letter=rest.dead_letter, letter=rest.letter, deadline=rest.deadline,
         )  # fmt: skip
     else:
         found = replace(shared, at=at, task=task, delay=first / NANO, attempt=attempts[0], context=rest.context)

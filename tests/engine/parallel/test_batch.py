@@ -61,6 +61,17 @@ async def test_two_of_three_parts_suffice_and_each_part_has_its_outcome() -> Non
 
 
 @virtual
+async def test_the_event_names_every_task_that_was_sent_out() -> None:
+    world = world_with(Files(b=1))
+    await world.execute_batch(parts("a", "b"), min_success_rate=1.0)
+    event = world.emitted[-1]
+    assert isinstance(event, BatchFinished)
+    routes = [route.task for route in world.emitted if isinstance(route, RouteFinished)]
+    assert len(routes) == 3
+    assert event.tasks == tuple(dict.fromkeys(routes))
+
+
+@virtual
 async def test_a_batch_at_exactly_the_minimum_rate_is_accepted() -> None:
     files = Files(b=9)
     assert (await world_with(files).execute_batch(parts("a", "b"))).accepted

@@ -346,3 +346,14 @@ async def test_a_failed_attempts_error_is_freed_without_the_garbage_collector() 
         assert [error() for error in seen] == [None] * 4
     finally:
         gc.enable()
+
+
+@virtual
+async def test_the_event_of_a_route_says_how_long_it_could_take() -> None:
+    engine = World()
+    engine.script("a", "done", FOREVER, "done")
+    await engine.execute_with_fallback("task", deadline=2.5)
+    await engine.execute_with_fallback(Task(type="chat", deadline=1))
+    await engine.execute_with_fallback("task")
+    routes = [event for event in engine.emitted if isinstance(event, RouteFinished)]
+    assert [route.deadline for route in routes] == [2.5, 1.0, None]

@@ -134,6 +134,7 @@ routes = st.builds(
     duration=durations, left=st.lists(st.text(max_size=3), max_size=2).map(tuple), why=st.text(max_size=3),
     error=st.text(max_size=3), dead_letter=st.none() | whole, letter=st.none() | whole, context=contexts,
     strategy=st.text(max_size=3), answered=st.lists(st.text(max_size=3), max_size=2).map(tuple),
+    deadline=st.none() | st.floats(0, 1e9),
 )  # fmt: skip
 failures = st.builds(
     AttemptFailed, at=whole, task=st.text(max_size=3), task_type=st.text(max_size=3), attempt=attempts,
@@ -163,6 +164,7 @@ tasks = st.text(max_size=3) | st.sampled_from(["t" * (MAX_NAME + 1), "\udcff"])
 plain_routes = st.builds(
     RouteFinished, at=moments, task=tasks, task_type=few, success=st.booleans(), duration=short, adapter=few,
     attempts=st.lists(plain_attempts, min_size=1, max_size=2).map(tuple), context=st.none() | contexts,
+    deadline=st.sampled_from([None, 3.0, 0.1 + 0.2]),
 )  # fmt: skip
 plain_failures = st.builds(AttemptFailed, at=moments, task=tasks, task_type=few, attempt=plain_attempts, delay=short)
 
