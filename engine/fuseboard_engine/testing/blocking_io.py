@@ -7,14 +7,17 @@ threads, such as those of a test server, are not. Files are never refused.
 from __future__ import annotations
 
 import contextvars
+import functools
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from threading import Lock
-from typing import Any, Final, SupportsIndex
+from typing import Any, Final, SupportsIndex, TypeVar
 
 from fuseboard_engine.virtual_time import VirtualTimeLoop
+
+T = TypeVar("T")
 
 _REFUSED: Final[Mapping[str, str]] = {
     "socket.connect": "A connection was opened",
@@ -58,6 +61,20 @@ def refuse_blocking_io(loop: VirtualTimeLoop) -> Iterator[None]:
     finally:
         time.sleep = sleep
         _running.reset(token)
+
+
+def watched_in_thread(function: Callable[..., T], loop: VirtualTimeLoop) -> Callable[..., T]:
+    """Return a function that is refused it as well, in a thread whose context is its own."""
+
+    @functools.wraps(function)
+    def watched(*args: Any) -> T:
+        token = _running.set(loop)
+        try:
+            return function(*args)
+        finally:
+            _running.reset(token)
+
+    return watched
 
 
 def _install() -> None:

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
 import math
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import contextmanager
-from typing import Final
+from typing import Any, Final, TypeVar
 
 from fuseboard_engine.runtime.clock import EngineClocks, set_engine_clocks, wall_clock
+from fuseboard_engine.testing.blocking_io import watched_in_thread
 from fuseboard_engine.virtual_time import VirtualTimeLoop
+
+T = TypeVar("T")
 
 TICK: Final = 2.0**-20
 """Seconds between two moments of a test's virtual time, about a microsecond."""
@@ -26,6 +31,14 @@ class TickingLoop(VirtualTimeLoop):
         """Advance the virtual time to the next tick after so many seconds."""
         now = self.time()
         super().advance(math.ceil((now + seconds) / TICK) * TICK - now)
+
+    def run_in_executor(  # type: ignore[override]  # a TypeVarTuple of the base class
+        self, executor: Executor | None, func: Callable[..., T], *args: Any
+    ) -> asyncio.Future[T]:
+        """Run a plain function in a thread, where it is refused what the test is refused."""
+        if not self.allows_io and isinstance(executor, ThreadPoolExecutor | None):
+            func = watched_in_thread(func, self)
+        return super().run_in_executor(executor, func, *args)
 
 
 class FollowingClocks:

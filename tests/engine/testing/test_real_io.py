@@ -18,7 +18,7 @@ from typing import Any
 
 import pytest
 
-from fuseboard import AllAdaptersFailed, Engine, RetryPolicy
+from fuseboard import Engine, RetryPolicy
 from fuseboard.testing import RealIO, run, virtual_time
 from support.waiting import PATIENCE
 
@@ -46,7 +46,8 @@ async def in_the_default_executor() -> None:
 
 
 def connect() -> None:
-    socket.create_connection(("127.0.0.1", 9), timeout=1)
+    with socket.socket() as one:
+        one.connect(("127.0.0.1", 9))
 
 
 def fetch() -> None:
@@ -97,8 +98,7 @@ def test_it_is_reported_though_the_engine_takes_it_for_a_failure_of_a_plain_adap
 
     @virtual_time
     async def test() -> None:
-        with pytest.raises(AllAdaptersFailed):
-            await engine.execute_with_fallback("task")
+        assert not (await engine.execute_with_fallback("task")).success
 
     with pytest.raises(RealIO):
         test()
