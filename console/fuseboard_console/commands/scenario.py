@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sys
 from argparse import ArgumentParser, Namespace, RawDescriptionHelpFormatter
-from contextlib import suppress
 from pathlib import Path
 from shutil import get_terminal_size
 from typing import TYPE_CHECKING, Any
@@ -15,12 +14,10 @@ from fuseboard_console.scenario_actions.from_recording import add_recorded_scena
 
 if TYPE_CHECKING:
     import asyncio
-    from collections.abc import Callable
 
     from fuseboard_console.views.events.narrator import EventNarrator
     from fuseboard_engine.events import Event
     from fuseboard_engine.scenario.model import Scenario
-    from fuseboard_engine.scenario.show import Show
     from fuseboard_engine.scenario_outcome.verdict import Verdict
 
 SUMMARY = "play failure scenarios, or check them as tests"
@@ -324,10 +321,10 @@ async def _play_now(scenario: Scenario, args: Namespace) -> Verdict | int:
     """Play at the speed of the running loop and return the verdict; the exit code if stopped before the end."""
     import asyncio
 
+    from fuseboard_console.scenario_actions.paced_recording import record_paced
     from fuseboard_console.views.events.narrator import EventNarrator
     from fuseboard_engine.scenario.paced_time import PacedLoop
     from fuseboard_engine.scenario.player import Player
-    from fuseboard_storage import record
 
     loop = asyncio.get_running_loop()
     assert isinstance(loop, PacedLoop)
@@ -335,7 +332,7 @@ async def _play_now(scenario: Scenario, args: Namespace) -> Verdict | int:
     narrator = EventNarrator(loop.wall())
     events: asyncio.Queue[Event] = asyncio.Queue()
     player = Player(scenario, wall=loop.wall, on_event=None if args.quiet else events.put_nowait)
-    recording = record(player.engine, args.record) if args.record else None
+    recording = record_paced(player.engine, args.record, loop) if args.record else None
     playing = asyncio.create_task(player.play(recording, repeat=args.again))
     printing = asyncio.create_task(_print_events(narrator, events))
     ends: set[asyncio.Future[Any]] = {playing, printing, stopped}
@@ -354,13 +351,17 @@ async def _play_show(scenario: Scenario, args: Namespace) -> int:
     """Play as standard input says until its end or a signal; return the exit code."""
     import asyncio
 
+    from fuseboard_console.scenario_actions.paced_recording import record_paced
+    from fuseboard_console.scenario_actions.standard_input import steer_by_standard_input
+    from fuseboard_engine.scenario.paced_time import PacedLoop
     from fuseboard_engine.scenario.show import Show
-    from fuseboard_storage import record
 
+    loop = asyncio.get_running_loop()
+    assert isinstance(loop, PacedLoop)
     stopped = _stopped_by_signal()
-    show = Show(scenario, lambda engine: record(engine, args.record)) if args.record else Show(scenario)
+    show = Show(scenario, lambda engine: record_paced(engine, args.record, loop)) if args.record else Show(scenario)
     playing = asyncio.create_task(show.run())
-    _read_orders(show, at_end=lambda: _stop(stopped, exit_codes.OK))
+    steer_by_standard_input(show, at_end=lambda: _stop(stopped, exit_codes.OK))
     ends: set[asyncio.Future[Any]] = {playing, stopped}
     try:
         await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
@@ -396,30 +397,3 @@ async def _print_events(narrator: EventNarrator, events: asyncio.Queue[Event]) -
         if line := narrator.narrate(await events.get()):
             print_out(line)
             flush_out()
-
-
-def _read_orders(show: Show, at_end: Callable[[], object]) -> None:
-    """Do what the words of standard input say, and call `at_end` at its end."""
-    import asyncio
-    import os
-
-    loop = asyncio.get_running_loop()
-    source = sys.stdin.fileno()
-    rest = b""
-    orders = {"pause": show.pause, "resume": show.resume, "next": show.next_step, "again": show.restart}
-
-    def readable() -> None:
-        nonlocal rest
-        data = os.read(source, 4096)
-        if not data:
-            loop.remove_reader(source)
-            at_end()
-        whole, _, rest = (rest + data).rpartition(b"\n")
-        for word in whole.decode(errors="replace").split():
-            if word in orders:
-                orders[word]()
-                continue
-            with suppress(ValueError):  # ignore what is neither an order nor a speed
-                show.set_speed(float(word))
-
-    loop.add_reader(source, readable)

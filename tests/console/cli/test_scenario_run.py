@@ -89,3 +89,11 @@ def test_a_new_scenario_is_refused_if_it_could_not_be_played(words: list[str], s
     done = fuseboard("scenario", "new", *words)
     assert (done.returncode, done.stdout) == (exit_codes.BAD_INPUT, "")
     assert said in done.stderr
+
+
+@pytest.mark.parametrize("says", ["", "next\n64\nnonsense\n" + "x" * 10_000], ids=["empty", "orders"])
+def test_a_file_can_steer_a_scenario_that_ends_with_it(failing: Path, tmp_path: Path, says: str) -> None:
+    (tmp_path / "orders").write_text(says)
+    with (tmp_path / "orders").open() as orders:
+        played = fuseboard("scenario", "play", failing, "--while-stdin", stdin=orders)
+    assert (played.returncode, played.stderr) == (exit_codes.OK, "")

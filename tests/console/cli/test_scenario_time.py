@@ -102,3 +102,17 @@ async def test_a_dead_engine_is_not_made_live_by_its_scenario(file: Path) -> Non
         board = (await anext(updates)).board
     board.instances[1].gone = True
     assert presence(board.instances[1], time_of(board, wall_clock())) == "silent"
+
+
+def test_the_time_of_a_fast_scenario_stands_still_while_its_recording_opens(tmp_path: Path) -> None:
+    scenario, kept = tmp_path / "fast.yaml", tmp_path / "fast.db"
+    scenario.write_text(
+        "{scenario: fast, title: Fast, duration: 2, adapters: {a: {}}, traffic: [{per_second: 5}],"
+        " timeline: [{at: 0, say: It begins}]}"
+    )
+    played = fuseboard("scenario", "play", scenario, "--speed", "64", "--record", kept)
+    assert (played.returncode, played.stderr) == (exit_codes.OK, "")
+    assert played.stdout.startswith("   0.0 s  ── It begins\n")
+    events = [json.loads(line) for line in fuseboard("events", kept, "--json", "--limit", "0").stdout.splitlines()]
+    started, step = (next(one["at"] for one in events if one["kind"] == k) for k in ("engine_started", "scenario_step"))
+    assert started <= step
