@@ -1,12 +1,13 @@
-"""Tests of an application: virtual time, and faults in its own adapters.
+"""Tests of an application: virtual time, faults in its own adapters, and faults of the network before real servers.
 
-from fuseboard.testing import Faults, virtual_time
+from fuseboard.testing import FaultProxy, Faults, virtual_time
 """
 
 from __future__ import annotations
 
+from fuseboard_engine.network_faults.proxy import FaultProxy
 from fuseboard_engine.testing.faults import Faults
 from fuseboard_engine.testing.virtual import run, virtual_time
 from fuseboard_engine.virtual_time import RealIO
 
-__all__ = ["Faults", "RealIO", "run", "virtual_time"]
+__all__ = ["FaultProxy", "Faults", "RealIO", "run", "virtual_time"]

@@ -100,7 +100,12 @@ def test_a_policy_is_in_the_policy_module_of_its_room(module: Module) -> None:
 
 
 PURE = ("text", "views.", "board", "breaker", "retry")
-PURE_MODULES = ("fuseboard_engine.routing.ranking", "fuseboard_engine.workflow.ready_queue")
+PURE_MODULES = (
+    "fuseboard_engine.routing.ranking",
+    "fuseboard_engine.workflow.ready_queue",
+    "fuseboard_engine.network_faults.delivery",
+    "fuseboard_engine.network_faults.tls_records",
+)
 IMPURE = {"asyncio", "sqlite3", "aiosqlite", "textual"}
 NOT_PURE = {"fuseboard_engine.breaker.decorator"}
 """It awaits what it decorates."""

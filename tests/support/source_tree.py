@@ -34,6 +34,7 @@ FLOORS: dict[str, tuple[str, ...]] = {
         "breaker",
         "adapters",
         "faults",
+        "network_faults",
         "health",
         "routing",
         "dead_letters",

@@ -11,40 +11,16 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Annotated, Any, Final, Literal
 
-from pydantic import Field, TypeAdapter, ValidationError
+from pydantic import Field
 
-from fuseboard_engine.documents.validation_errors import did_you_mean
 from fuseboard_engine.faults import effects
 from fuseboard_engine.faults.faulty_call import Effect, ServiceError, StreamEffect, Values
+from fuseboard_engine.faults.parameters import DELAY, Parameter, read_values, write_values
 from fuseboard_engine.policy_base import Count, SomeSeconds
 
-__all__ = ["FAULTS", "Fault", "Parameter", "ServiceError", "Share"]
+__all__ = ["FAULTS", "Fault", "ServiceError", "Share"]
 
 Share = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
-
-
-@dataclass(frozen=True, slots=True)
-class Parameter:
-    """A value that a fault takes: a field of a scenario's step.
-
-    `type` is the field's type as pydantic checks it; `description` says what the value is, with its unit. Faults that
-    share a parameter share its type and default.
-    """
-
-    name: str
-    type: Any
-    default: float | str
-    description: str
-
-    def check(self, value: object) -> Any:
-        """Return a value of the parameter. Raises ValueError if it is not one."""
-        if isinstance(value, bool):
-            raise ValueError(f"{self.name} ({self.description}) cannot be {value!r}: input should be a valid number")
-        try:
-            return TypeAdapter(self.type).validate_python(value)
-        except ValidationError as error:
-            why = error.errors()[0]["msg"].lower()
-            raise ValueError(f"{self.name} ({self.description}) cannot be {value!r:.100}: {why}") from None
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,10 +45,7 @@ class Fault:
 
     def sentence(self, values: Values) -> str:
         """Return what the adapter does, with the values of the parameters."""
-        text = self.about
-        for name, value in values.items():
-            text = text.replace(f"`{name}`", f"{value:g}" if isinstance(value, float) else str(value))
-        return text
+        return write_values(self.about, values)
 
     def value_of(self, values: Values) -> float | None:
         """Return the value of the first parameter for an event; None if it is not a number, or there is none."""
@@ -138,7 +111,7 @@ FAULTS: Final[dict[str, Fault]] = {
     "delayed": Fault(
         "takes `delay` seconds longer",
         effects.delay,
-        (Parameter("delay", SomeSeconds, 2.0, "seconds that each call takes longer"),),
+        (DELAY,),
         label="2 s slower",
     ),
     "slow_ramp": Fault(
@@ -199,17 +172,4 @@ def values_of(fault: str, given: object, value: object = None) -> dict[str, Any]
     Raises:
         ValueError: the fault has no such parameter, or it cannot have such a value; the text says which there are.
     """
-    parameters = FAULTS[fault].parameters
-    names = [parameter.name for parameter in parameters]
-    if not isinstance(given, Mapping | None):
-        raise ValueError(f"values are given by name, not as {given!r:.100}")
-    wanted = dict(given or {})
-    if value is not None:
-        if not names:
-            raise ValueError(f"the fault {fault} takes no value")
-        wanted.setdefault(names[0], value)
-    for name in wanted:
-        if name not in names:
-            takes = did_you_mean(name, names, "it takes") if names else "it takes none"
-            raise ValueError(f"the fault {fault} has no value {name!r:.100}; {takes}")
-    return {p.name: p.check(wanted[p.name]) if p.name in wanted else p.default for p in parameters}
+    return read_values(fault, FAULTS[fault].parameters, given, value)
