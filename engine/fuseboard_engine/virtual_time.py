@@ -13,11 +13,14 @@ import math
 import selectors
 import socket
 from collections.abc import Callable, Coroutine
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 
 T = TypeVar("T")
 
 THREAD_WAIT = 1.0  # real seconds that virtual time waits for a thread; a slower one counts as hanging
+
+BEGAN_AT: Final = 1_767_225_600_000_000
+"""When virtual time begins: 2026-01-01T00:00:00Z, in UTC microseconds."""
 
 
 class _JumpingSelector(selectors.SelectSelector):
@@ -114,7 +117,7 @@ class VirtualTimeLoop(asyncio.SelectorEventLoop):
 
     def wall(self) -> int:
         """Return virtual UTC microseconds, from 2026-01-01T00:00:00Z: `Engine(wall=loop.wall)`."""
-        return 1_767_225_600_000_000 + round(self._now * 1e6)
+        return BEGAN_AT + round(self._now * 1e6)
 
 
 def stop_time_until(answer: asyncio.Future[Any]) -> None:

@@ -10,6 +10,7 @@ from fuseboard_console.cli.moments import add_span, time_filters
 
 if TYPE_CHECKING:
     from fuseboard_console.sources.recorded_scenario import Observed
+    from fuseboard_engine.scenario.model import Scenario
 
 
 def add_recorded_scenario_arguments(parser: ArgumentParser) -> None:
@@ -25,6 +26,9 @@ def add_recorded_scenario_arguments(parser: ArgumentParser) -> None:
     )
     parser.add_argument("--engine", default="", metavar="NAME", help="the engine, if several did tasks")
     parser.add_argument("--process", type=int, metavar="PID", help="its process (default: the one that did most tasks)")
+    parser.add_argument(
+        "--compare", action="store_true", help="also play it in virtual time, and say how well it repeats the recording"
+    )
     parser.add_argument("-o", "--output", metavar="FILE", help="the file to write (default: standard output)")
 
 
@@ -53,14 +57,30 @@ def write_scenario(args: Namespace) -> int:
     except NotObserved as error:
         complain(f"{name}: {error}")
         return exit_codes.BAD_INPUT
-    parse(text, Scenario, args.output or "the scenario")  # what is written can be played
+    scenario = parse(text, Scenario, args.output or "the scenario")  # what is written can be played
     if observed.tasks_of_siblings:
         others = f"other processes of {safe_text(observed.instance.name, 60)} did"
         complain(
             f"Only process {observed.instance.pid} is in the scenario; {others} "
             f"{plural(observed.tasks_of_siblings, 'task')} meanwhile. Choose one with --process PID."
         )
+    if args.compare:
+        complain(_compared(observed, scenario))
     return print_or_write(text.rstrip(), args.output)
+
+
+def _compared(observed: Observed, scenario: Scenario) -> str:
+    """Return how well a scenario repeats what was observed, as a sentence."""
+    from fuseboard_console.scenario_actions.virtual_run import repetition_of
+    from fuseboard_console.text.formatting import plural
+
+    found = repetition_of(observed.observation, scenario)
+    success = f"{found.repeated_success:.1%} of tasks succeed, as against {found.success:.1%} recorded."
+    if not found.changes and found.same:
+        return f"No breaker changed its state; {success}"
+    changes = plural(found.changes, "change")
+    order = f"in the recorded order, each within {found.largest_gap:.2f} s" if found.same else "in another order"
+    return f"Played in virtual time it has the {changes} of state {order}; {success}"
 
 
 async def _observe(args: Namespace) -> Observed:

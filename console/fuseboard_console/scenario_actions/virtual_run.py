@@ -10,7 +10,9 @@ from typing import TYPE_CHECKING, Final
 
 from fuseboard_console.views.events.narrator import EventNarrator
 from fuseboard_engine.scenario.player import Player
-from fuseboard_engine.virtual_time import VirtualTimeLoop
+from fuseboard_engine.scenario_derivation.observation import Observation
+from fuseboard_engine.scenario_derivation.repetition import Repetition, compare
+from fuseboard_engine.virtual_time import BEGAN_AT, VirtualTimeLoop
 from fuseboard_storage import record
 from fuseboard_storage.errors import RecordingError
 
@@ -30,6 +32,7 @@ def play_virtually(
     add_line: Callable[[str], object] | None = None,
     progress: Callable[[float], object] | None = None,
     recording: str | None = None,
+    on_event: Callable[[Event], object] | None = None,
 ) -> Verdict:
     """Play a scenario in virtual time and return the verdict.
 
@@ -38,6 +41,7 @@ def play_virtually(
         add_line: called with a line for each notable event. It must not raise.
         progress: called with each event's seconds of the scenario.
         recording: the file to record to.
+        on_event: called with each event.
     """
     loop = VirtualTimeLoop()
     began, narrator = loop.wall(), EventNarrator(loop.wall())
@@ -48,6 +52,8 @@ def play_virtually(
             progress((event.at - began) / 1e6)
         if add_line is not None and (line := narrator.narrate(event)):
             add_line(line)
+        if on_event is not None:
+            on_event(event)
         if recorder is not None:
             _wait_for_disk(recorder)
 
@@ -61,6 +67,13 @@ def play_virtually(
 
     with asyncio.Runner(loop_factory=lambda: loop) as runner:
         return runner.run(main())
+
+
+def repetition_of(observation: Observation, scenario: Scenario) -> Repetition:
+    """Play a scenario that was derived from an observation in virtual time, and return how well it repeats it."""
+    repeated = Observation(BEGAN_AT, observation.only)
+    play_virtually(scenario, on_event=repeated.add)
+    return compare(observation, repeated)
 
 
 def create_recording(path: str) -> None:

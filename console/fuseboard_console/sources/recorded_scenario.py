@@ -8,8 +8,11 @@ from dataclasses import dataclass
 from typing import Final
 
 from fuseboard_engine.events import (
+    LOST,
     AdapterAdded,
     ConfigReloaded,
+    EngineStarted,
+    EngineStopped,
     Event,
     PreferenceSet,
     RouteFinished,
@@ -30,7 +33,7 @@ class NotObserved(Exception):
 
 @dataclass(frozen=True)
 class Observed:
-    """What was observed of an engine process, and how many tasks its siblings did meanwhile."""
+    """What was observed of an engine: its first process, and how many tasks others of its name did meanwhile."""
 
     observation: Observation
     instance: InstanceRow
@@ -46,7 +49,7 @@ async def observe(
     engine: str = "",
     pid: int | None = None,
 ) -> Observed:
-    """Observe the engine process that did most tasks in a time.
+    """Observe the engine that did most tasks in a time, with the processes that took the place of one that had ended.
 
     Args:
         recording: the recording.
@@ -54,7 +57,7 @@ async def observe(
         until: UTC microseconds before which they are; None: to the last.
         adapters: the adapters that matter; empty: all.
         engine: the name of the engine; empty: the only one that did tasks.
-        pid: the number of the process; None: the one that did most tasks.
+        pid: the number of its only process; None: those that did most tasks, one after the other.
 
     Raises:
         NotObserved: no task was recorded there, or several engines did tasks and none is named.
@@ -66,25 +69,61 @@ async def observe(
     async with aclosing(recording.stream_events(kinds=kinds, since=since, until=until)) as routes:
         async for entry in routes:
             tasks[entry.instance] += entry.event.tasks if isinstance(entry.event, RoutesCounted) else 1
-    chosen = _chosen(instances, tasks, engine, pid)
-    began = max(chosen.started_at, since or 0)
+    able = _able(instances, tasks, engine, pid)
+    lines = [[one] for one in able] if pid is not None else await _lines(recording, instances, since, until)
+    line = max(lines, key=lambda ids: sum(able.get(id, 0) for id in ids))
+    first = instances[line[0]]
+    began = max(first.started_at, since or 0)
     observation = Observation(began, adapters)
     if since is not None:
         async with aclosing(recording.stream_events(kinds=SETTINGS, until=since)) as settings:
             async for entry in settings:
-                if entry.instance == chosen.id:
+                if entry.instance == first.id:
                     observation.add(entry.event)
-    async with aclosing(recording.stream_events(since=began, until=until)) as entries:
-        async for entry in entries:
-            if entry.instance == chosen.id:
-                observation.add(entry.event)
+    await _add_events(observation, recording, [instances[id] for id in line], began, until)
     if not observation.tasks:
         raise NotObserved("It has no tasks at that time, so there is nothing to repeat.")
-    siblings = sum(number for id, number in tasks.items() if id != chosen.id and instances[id].name == chosen.name)
-    return Observed(observation, chosen, siblings)
+    siblings = sum(number for id, number in tasks.items() if id not in line and instances[id].name == first.name)
+    return Observed(observation, first, siblings)
 
 
-def _chosen(instances: dict[int, InstanceRow], tasks: Counter[int], engine: str, pid: int | None) -> InstanceRow:
+async def _add_events(
+    observation: Observation, recording: Recording, line: list[InstanceRow], since: int, until: int | None
+) -> None:
+    """Add the events of processes that followed each other."""
+    rows, current = {row.id: row for row in line}, line[0]
+    async with aclosing(recording.stream_events(since=since, until=until)) as entries:
+        async for entry in entries:
+            if entry.instance not in rows or (isinstance(entry.event, EngineStopped) and entry.event.reason == LOST):
+                continue  # the next process found it dead, and says so at its own start
+            if entry.instance != current.id and rows[entry.instance].started_at >= current.started_at:
+                following = rows[entry.instance]
+                observation.end_process(min(current.heartbeat_at, following.started_at))
+                current = following
+            observation.add(entry.event)
+
+
+async def _lines(
+    recording: Recording, instances: dict[int, InstanceRow], since: int | None, until: int | None
+) -> list[list[int]]:
+    """Return the processes that took each other's place in a time, each line in the order of their starts."""
+    after: dict[int, int] = {}
+    async with aclosing(recording.stream_events(kinds=(EngineStarted,), since=since, until=until)) as starts:
+        async for entry in starts:
+            event = entry.event
+            if isinstance(event, EngineStarted) and event.replaces in instances and event.replaces < entry.instance:
+                after.setdefault(event.replaces, entry.instance)
+    lines = []
+    for id in sorted(instances.keys() - set(after.values())):
+        line = [id]
+        while (following := after.get(line[-1])) is not None and following not in line:
+            line.append(following)
+        lines.append(line)
+    return lines
+
+
+def _able(instances: dict[int, InstanceRow], tasks: Counter[int], engine: str, pid: int | None) -> dict[int, int]:
+    """Return the processes of the engine that is asked for, and how many tasks each did."""
     able = {id: number for id, number in tasks.items() if id in instances}
     if not able:
         raise NotObserved("It has no tasks at that time, so there is nothing to repeat.")
@@ -98,7 +137,7 @@ def _chosen(instances: dict[int, InstanceRow], tasks: Counter[int], engine: str,
             raise NotObserved(f"No process {pid} did tasks at that time.")
     if len({instances[id].name for id in able}) > 1:
         raise NotObserved(f"Several engines did tasks: {_names(instances, tasks)}. Choose one with --engine NAME.")
-    return instances[max(able, key=able.__getitem__)]
+    return able
 
 
 def _names(instances: dict[int, InstanceRow], tasks: Counter[int]) -> str:

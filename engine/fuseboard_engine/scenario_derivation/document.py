@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
 import yaml
@@ -13,17 +13,18 @@ from fuseboard_engine.breaker.policy import BreakerPolicy
 from fuseboard_engine.policy_base import Policy
 from fuseboard_engine.retry.policy import RetryPolicy
 from fuseboard_engine.routing.policy import RoutingPolicy
-from fuseboard_engine.scenario_derivation.calls import counted_parts, exact_parts, spans
-from fuseboard_engine.scenario_derivation.observation import Observation, ObservedAdapter
+from fuseboard_engine.scenario_derivation.observation import Observation, ObservedAdapter, ObservedLetters
+from fuseboard_engine.scenario_derivation.one_line import OneLine
+from fuseboard_engine.scenario_derivation.recorded_parts import counted_parts, exact_parts, spans
+from fuseboard_engine.scenario_derivation.timeline import timeline_of
+from fuseboard_engine.scenario_derivation.traffic import UNTYPED, traffic_of
+from fuseboard_engine.scenario_derivation.workflows import is_of_workflow, is_resume_adapter, workflows_of
 
 MOST_EXACT: Final = 15_000
 """Tasks and calls up to which each of them is in the file; of more, spans of time are."""
 
 MOST_SPANS: Final = 1_000
 """Spans in a file at most, shared by its adapters."""
-
-RATE_SPANS: Final = 500
-"""Spans of traffic of one type of task at most."""
 
 
 def scenario_text(observation: Observation, name: str, title: str) -> str:
@@ -45,12 +46,8 @@ class _Dumper(yaml.SafeDumper):
         return True
 
 
-class _OneLine(dict[str, Any]):
-    """A mapping that is written as `{at: 1, ...}`."""
-
-
 _Dumper.add_representer(
-    _OneLine, lambda dumper, data: dumper.represent_mapping("tag:yaml.org,2002:map", data.items(), flow_style=True)
+    OneLine, lambda dumper, data: dumper.represent_mapping("tag:yaml.org,2002:map", data.items(), flow_style=True)
 )
 
 
@@ -58,7 +55,8 @@ def _document(observation: Observation, name: str, title: str) -> dict[str, Any]
     calls = sum(len(adapter.calls.began) for adapter in observation.adapters.values())
     exact = not observation.counted and observation.tasks + calls <= MOST_EXACT
     duration = max(1.0, math.ceil(observation.ended * 10) / 10)
-    breaker, retry = _usual(observation)
+    adapters = {name: adapter for name, adapter in observation.adapters.items() if not is_resume_adapter(name, adapter)}
+    breaker, retry = _usual(adapters)
     data: dict[str, Any] = {
         "scenario": slug(name),
         "title": title,
@@ -66,27 +64,51 @@ def _document(observation: Observation, name: str, title: str) -> dict[str, Any]
         **_policies(breaker, retry),
         **({"routing": routing} if (routing := _differing(RoutingPolicy, observation.routing)) else {}),
         "adapters": {
-            name: _adapter(adapter, breaker, retry, exact, max(1, MOST_SPANS // len(observation.adapters)))
-            for name, adapter in observation.adapters.items()
+            name: _adapter(adapter, breaker, retry, exact, max(1, MOST_SPANS // len(adapters)))
+            for name, adapter in adapters.items()
         },
     }
-    if chains := dict(_chains(observation)):
+    workflows = {} if observation.counted else workflows_of(observation.traffic, adapters)
+    if chains := dict(_chains(observation, adapters, workflows)):
         data["preference"] = chains
     if observation.degraded:
-        data["degraded"] = {kind: {"answer": "degraded"} for kind in sorted(observation.degraded)}
-    data["traffic"] = list(_traffic(observation, exact, duration))
-    if timeline := _timeline(observation, duration):
+        data["degraded"] = {kind or UNTYPED: {"answer": "degraded"} for kind in sorted(observation.degraded)}
+    if observation.letters is not None:
+        data["dead_letters"] = _dead_letters(observation.letters)
+    if workflows:
+        data["workflows"] = workflows
+    data["traffic"] = list(traffic_of(observation, adapters, exact, duration))
+    if timeline := timeline_of(observation, duration):
         data["timeline"] = timeline
     if exact:
         data["expect"] = dict(_expectations(observation))
     return data
 
 
-def _chains(observation: Observation) -> Iterator[tuple[str, list[str]]]:
+def _chains(
+    observation: Observation, adapters: Mapping[str, ObservedAdapter], workflows: Mapping[str, dict[str, Any]]
+) -> Iterator[tuple[str, Any]]:
     """Yield the chain of each type of task, without adapters that were never registered."""
-    for kind, order in observation.chains.items():
-        if there := [name for name in order if name in observation.adapters]:
-            yield kind or "default", there
+    of_nodes = {f"{workflow}.{node}" for workflow, nodes in workflows.items() for node in nodes}
+    typed = {node["type"] for nodes in workflows.values() for node in nodes.values() if "type" in node}
+    for kind in observation.types_with_chains:
+        order = [name for name in observation.chain_of(kind) or () if name in adapters]
+        options = {
+            name: True
+            for name, kinds in (("adaptive", observation.adaptive), ("restartable", observation.restartable))
+            if kind in kinds
+        }
+        if order and (kind in typed or kind not in of_nodes):
+            yield kind or "default", {"order": order, **options} if options else order
+    own = [name for name, adapter in adapters.items() if is_of_workflow(name, adapter)]
+    if own and "" not in observation.types_with_chains and (others := [name for name in adapters if name not in own]):
+        yield "default", others
+
+
+def _dead_letters(letters: ObservedLetters) -> dict[str, Any]:
+    if not letters.automatic:
+        return {"automatic_retry": False}
+    return {"first_retry": "scheduled" if letters.first_retry >= 1 else "at_once"}
 
 
 def slug(name: str) -> str:
@@ -94,9 +116,9 @@ def slug(name: str) -> str:
     return re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")[:60] or "recorded"
 
 
-def _usual(observation: Observation) -> tuple[dict[str, Any], dict[str, Any]]:
+def _usual(adapters: Mapping[str, ObservedAdapter]) -> tuple[dict[str, Any], dict[str, Any]]:
     """Return the breaker and retry policies of the first adapter, as those of all that have no other."""
-    first = next(iter(observation.adapters.values()), ObservedAdapter())
+    first = next(iter(adapters.values()), ObservedAdapter())
     return _differing(BreakerPolicy, first.breaker), _differing(RetryPolicy, first.retry)
 
 
@@ -127,58 +149,8 @@ def _adapter(
         part["tags"] = list(adapter.tags)
     parts = exact_parts(adapter.calls) if exact else spans(adapter.calls, most)
     if parts := sorted([*parts, *counted_parts(adapter.calls, most)], key=lambda part: float(part["at"])):
-        part["recorded"] = [_OneLine(one) for one in parts]
+        part["recorded"] = [OneLine(one) for one in parts]
     return part
-
-
-def _traffic(observation: Observation, exact: bool, duration: float) -> Iterator[dict[str, Any]]:
-    counted = {kind for span in observation.counted for kind in span.types}
-    for kind in sorted({*observation.arrivals, *counted}):
-        times = sorted(observation.arrivals.get(kind, ()))
-        part: dict[str, Any] = {"type": kind} if kind else {}
-        if exact and kind not in counted:
-            yield {**part, "times": [round(at, 4) for at in times if at < duration]}
-        else:
-            yield {**part, "rates": [list(rate) for rate in _rates(observation, kind, times, duration)]}
-
-
-def _rates(observation: Observation, kind: str, times: list[float], duration: float) -> Iterator[tuple[float, float]]:
-    """Yield from when on (seconds) how many tasks a second there were, without spans like the one before."""
-    width = duration / min(RATE_SPANS, max(1, math.ceil(duration)))
-    tasks = [0.0] * math.ceil(duration / width - 1e-9)
-    for at in times:
-        if at < duration:
-            tasks[min(len(tasks) - 1, int(at / width))] += 1
-    for span in observation.counted:
-        for place in range(len(tasks)):
-            shared = min(span.until, (place + 1) * width) - max(span.since, place * width)
-            if shared > 0 and span.until > span.since:
-                tasks[place] += span.types.get(kind, 0) * shared / (span.until - span.since)
-    before = -1.0
-    for place, number in enumerate(tasks):
-        rate = float(f"{number / width:.4g}")
-        if rate != before:
-            yield round(place * width, 3), rate
-        before = rate
-
-
-def _timeline(observation: Observation, duration: float) -> list[_OneLine]:
-    """Return what the states of breakers tell, and what operators did, in order."""
-    steps = [
-        _OneLine(at=_at(change.at), say=f"{change.adapter} was {change.after.replace('_', '-')}")
-        for change in observation.changes
-        if change.reason not in ("by_hand", "reset", "restored")
-    ]
-    for command in observation.commands:
-        step = _OneLine(at=_at(command.at), command=command.verb)
-        if command.adapter in observation.adapters and command.verb != "reset_all":
-            step["adapter"] = command.adapter
-        elif command.verb != "reset_all":
-            continue
-        if command.seconds is not None:
-            step["seconds"] = round(command.seconds, 3)
-        steps.append(step)
-    return sorted((step for step in steps if step["at"] <= duration), key=lambda step: float(step["at"]))
 
 
 def _expectations(observation: Observation) -> Iterator[tuple[str, Any]]:
@@ -193,7 +165,3 @@ def _expectations(observation: Observation) -> Iterator[tuple[str, Any]]:
             states.setdefault(change.adapter, [change.before]).append(change.after)
     if states:
         yield "states", states
-
-
-def _at(seconds: float) -> float:
-    return max(0.0, round(seconds, 3))

@@ -2,82 +2,67 @@
 
 from __future__ import annotations
 
-from array import array
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Final, NamedTuple, TypeVar
 
 from fuseboard_engine.events import (
     AdapterAdded,
+    AdapterRemoved,
     Attempt,
+    BatchFinished,
     CommandDone,
     ConfigReloaded,
+    DeadLettered,
+    EngineStarted,
     Event,
     PreferenceSet,
     RouteFinished,
     RoutesCounted,
     RoutingPolicySet,
     StateChanged,
+    StreamRestarted,
+    WorkflowFinished,
+    WorkflowStarted,
 )
+from fuseboard_engine.routing.route import OF_THIS_CALL
+from fuseboard_engine.scenario_derivation.observed_calls import ANSWERED, CountedCalls, Failure, ObservedCalls
+from fuseboard_engine.scenario_derivation.observed_traffic import ObservedTraffic, order_of
 
 OPERATORS_VERBS: Final = frozenset(
-    ("reset", "reset_all", "force_open", "open_for", "half_open", "disable", "metrics_only", "enable")
+    (
+        "reset",
+        "reset_all",
+        "force_open",
+        "open_for",
+        "half_open",
+        "disable",
+        "metrics_only",
+        "enable",
+        "dlq_retry",
+        "resume",
+    )
 )
 """The commands of operators that a scenario repeats."""
 
+HELD_BY: Final = {
+    "open": "open_for",
+    "forced_open": "force_open",
+    "disabled": "disable",
+    "metrics_only": "metrics_only",
+}
+"""The command that puts a breaker into each of these states."""
 
-class Failure(NamedTuple):
-    """How a call failed. The empty one is an answer."""
+TAKES_A_WHILE: Final = frozenset(("dlq_retry", "resume"))
+"""The commands whose outcome is known long after they are given."""
 
-    rule: str = ""
-    error_type: str = ""
-    error: str = ""
-    retry_after: float | None = None
+LONGER: Final = 0.05
+"""Seconds that the call of a slower adapter of a fan-out would have taken in addition to those after which it was cut.
+"""
 
-
-ANSWERED: Final = Failure()
-
-
-class CountedCalls(NamedTuple):
-    """Answered calls that a recording holds only as a number: from when until when, how many, and their mean duration.
-
-    All times are in seconds.
-    """
-
-    since: float
-    until: float
-    calls: int
-    mean: float
-
-
-@dataclass
-class ObservedCalls:
-    """The calls of an adapter, as columns: when each began (seconds), how long it took, and how it ended.
-
-    `outcomes` holds places in `failures`, whose first one is the answer. `counted` are calls beside these.
-    """
-
-    began: array[float] = field(default_factory=lambda: array("d"))
-    seconds: array[float] = field(default_factory=lambda: array("d"))
-    outcomes: array[int] = field(default_factory=lambda: array("H"))
-    failures: list[Failure] = field(default_factory=lambda: [ANSWERED])
-    counted: list[CountedCalls] = field(default_factory=list)
-    _place_of: dict[Failure, int] = field(default_factory=lambda: {ANSWERED: 0})
-
-    def add(self, began: float, seconds: float, failure: Failure) -> None:
-        """Add a call. Of more than 1,000 different failures the rest is taken for the first one with the same row."""
-        place = self._place_of.get(failure)
-        if place is None:
-            place = len(self.failures)
-            if place >= 1_000:
-                failure = next((known for known in self.failures if known.rule == failure.rule), self.failures[1])
-                place = self._place_of[failure]
-            else:
-                self.failures.append(failure)
-            self._place_of[failure] = place
-        self.began.append(began)
-        self.seconds.append(seconds)
-        self.outcomes.append(place)
+MOST_ORDERS: Final = 1_000
+"""Different chains of one type of task that are counted."""
 
 
 @dataclass
@@ -91,12 +76,30 @@ class ObservedAdapter:
 
 
 class ObservedCommand(NamedTuple):
-    """An operator's command: when it was carried out (seconds), its verb, adapter, and for `open_for` its seconds."""
+    """An operator's command: when it was carried out (seconds), its verb, adapter, and for `open_for` its seconds.
+
+    `restored`: no operator gave it; a restarted engine took up the state of the one before.
+    """
 
     at: float
     verb: str
     adapter: str
     seconds: float | None = None
+    restored: bool = False
+
+
+class ObservedRestart(NamedTuple):
+    """An end of the engine, and the start of another one in its place: when (seconds), and for how long none ran."""
+
+    at: float
+    down: float
+
+
+class ObservedLetters(NamedTuple):
+    """Dead letters: whether some were to be retried automatically, and after how many seconds the first of them."""
+
+    automatic: bool = False
+    first_retry: float = 0.0
 
 
 class ObservedChange(NamedTuple):
@@ -143,21 +146,47 @@ class Observation:
     adapters: dict[str, ObservedAdapter] = field(default_factory=dict)
     chains: dict[str, tuple[str, ...]] = field(default_factory=dict)
     adaptive: set[str] = field(default_factory=set)
+    restartable: set[str] = field(default_factory=set)
     routing: dict[str, Any] = field(default_factory=dict)
-    arrivals: dict[str, array[float]] = field(default_factory=dict)
+    traffic: ObservedTraffic = field(default_factory=ObservedTraffic)
     counted: list[Counted] = field(default_factory=list)
     degraded: set[str] = field(default_factory=set)
     commands: list[ObservedCommand] = field(default_factory=list)
     changes: list[ObservedChange] = field(default_factory=list)
+    restarts: list[ObservedRestart] = field(default_factory=list)
+    letters: ObservedLetters | None = None
     succeeded: int = 0
     tasks: int = 0
     _waits: dict[str, float | None] = field(default_factory=dict)
+    _states: dict[str, str] = field(default_factory=dict)
+    _called: set[str] = field(default_factory=set)  # adapters that were called since they were added
+    _orders: dict[str, Counter[tuple[str, ...]]] = field(default_factory=dict)  # of calls that name their chain
+    _typed: Counter[str] = field(default_factory=Counter)  # tasks of each type, without those of workflows
+    _alive: float = 0.0  # the last sign of life before this moment
 
     def add(self, event: Event) -> None:
         """Take up an event. Those that say nothing about calls, tasks, policies or operators have no effect."""
-        self.ended = max(self.ended, self._seconds(event.at))
+        now = self._seconds(event.at)
+        if now > self.ended:
+            self._alive, self.ended = self.ended, now
         if (note := _NOTES.get(type(event))) is not None:
             note(self, event)
+
+    def end_process(self, at: int) -> None:
+        """Note the last sign of life of a process (UTC microseconds); the events of the next one follow."""
+        self.ended = max(self.ended, self._seconds(at))
+
+    def chain_of(self, task_type: str) -> tuple[str, ...] | None:
+        """Return the chain of a type of tasks, as it was set or as most calls named it; None: that of all others."""
+        orders = self._orders.get(task_type)
+        if orders and 2 * orders.total() > self._typed[task_type]:
+            return orders.most_common(1)[0][0]
+        return self.chains.get(task_type)
+
+    @property
+    def types_with_chains(self) -> list[str]:
+        """The types of tasks that have a chain of their own, in the order in which it was seen."""
+        return [name for name in dict.fromkeys([*self.chains, *self._orders]) if self.chain_of(name) is not None]
 
     def _matters(self, adapter: str) -> bool:
         return not self.only or adapter in self.only
@@ -172,8 +201,29 @@ class Observation:
     def _adapter_added(self, event: AdapterAdded) -> None:
         if not self._matters(event.adapter):
             return
+        if event.adapter in self._called:  # it was not removed, so this is another engine
+            self._restart()
         adapter = self._adapter(event.adapter)
         adapter.breaker, adapter.retry, adapter.tags = event.policy, event.retry, event.tags
+
+    @_notes(EngineStarted)
+    def _engine_started(self, event: EngineStarted) -> None:
+        if self._called:
+            self._restart()
+
+    def _restart(self) -> None:
+        """Note that another engine has started. Its breakers are closed, unless it takes up their states."""
+        now = self.ended
+        self.restarts.append(ObservedRestart(self._alive, now - self._alive))
+        self._called.clear()
+        for name, state in self._states.items():
+            if state != "closed":
+                self.changes.append(ObservedChange(now, name, state, "closed", "reset"))
+        self._states.clear()
+
+    @_notes(AdapterRemoved)
+    def _adapter_removed(self, event: AdapterRemoved) -> None:
+        self._called.discard(event.adapter)
 
     @_notes(ConfigReloaded)
     def _config_reloaded(self, event: ConfigReloaded) -> None:
@@ -194,18 +244,53 @@ class Observation:
 
     @_notes(StateChanged)
     def _state_changed(self, event: StateChanged) -> None:
-        if event.before == event.after or not self._matters(event.adapter):
+        name, at = event.adapter, self._seconds(event.at)
+        if not self._matters(name):
             return
-        self.changes.append(
-            ObservedChange(self._seconds(event.at), event.adapter, event.before, event.after, event.reason)
-        )
-        self._waits[event.adapter] = event.wait
+        before = self._states.get(name, "closed") if event.reason == "restored" else event.before
+        self._waits[name], self._states[name] = event.wait, event.after
+        if before == event.after:
+            return
+        self.changes.append(ObservedChange(at, name, before, event.after, event.reason))
+        if event.reason == "restored" and event.after in HELD_BY:
+            self.commands.append(ObservedCommand(at, HELD_BY[event.after], name, event.wait, restored=True))
 
     @_notes(CommandDone)
     def _command_done(self, event: CommandDone) -> None:
-        if event.ok and event.verb in OPERATORS_VERBS:
+        if event.verb in OPERATORS_VERBS and (event.ok or event.verb in TAKES_A_WHILE):
             seconds = self._waits.get(event.adapter) if event.verb == "open_for" else None
-            self.commands.append(ObservedCommand(self._seconds(event.at), event.verb, event.adapter, seconds))
+            self.commands.append(ObservedCommand(self._time_of(event), event.verb, event.adapter, seconds))
+
+    def _time_of(self, event: CommandDone) -> float:
+        """Return when a command was carried out: retries take a while, and their outcome is known at their end."""
+        at, asked = self._seconds(event.at), self._seconds(event.requested_at)
+        return asked if event.verb in TAKES_A_WHILE and 0 <= asked <= at else at
+
+    @_notes(BatchFinished)
+    def _batch_finished(self, event: BatchFinished) -> None:
+        if not self.only:
+            self.traffic.add_batch(event, self._seconds(event.at))
+
+    @_notes(WorkflowStarted)
+    def _workflow_started(self, event: WorkflowStarted) -> None:
+        if not self.only:
+            self.traffic.add_run(event, max(0.0, self._seconds(event.at)))
+
+    @_notes(WorkflowFinished)
+    def _workflow_finished(self, event: WorkflowFinished) -> None:
+        if event.state in ("done", "degraded"):
+            self.traffic.end_run(event.run)
+
+    @_notes(StreamRestarted)
+    def _stream_restarted(self, event: StreamRestarted) -> None:
+        self.restartable.add(event.task_type)
+
+    @_notes(DeadLettered)
+    def _dead_lettered(self, event: DeadLettered) -> None:
+        if self.only or (self.letters is not None and self.letters.automatic):
+            return
+        wait = None if event.due_at is None else max(0.0, (event.due_at - event.at) / 1e6)
+        self.letters = ObservedLetters() if wait is None else ObservedLetters(True, wait)
 
     @_notes(RoutesCounted)
     def _routes_counted(self, event: RoutesCounted) -> None:
@@ -220,21 +305,44 @@ class Observation:
 
     @_notes(RouteFinished)
     def _route_finished(self, event: RouteFinished) -> None:
-        if not any(self._matters(attempt.adapter) for attempt in event.attempts):
+        if self.only and not any(self._matters(attempt.adapter) for attempt in event.attempts):
             return
-        began = self._seconds(event.at) - event.duration
-        self.arrivals.setdefault(event.task_type, array("d")).append(max(0.0, began))
+        ended = self._seconds(event.at)
+        began = max(0.0, ended - event.duration)
+        self._add_calls(event, began, ended)
+        if event.letter is not None and self.letters is not None:
+            return  # the retry of a dead letter is not a new task
+        self.traffic.add_route(event, began, ended)
         self.tasks += 1
         self.succeeded += event.success
+        self._typed[event.task_type] += 1
+        if event.why.startswith(OF_THIS_CALL) and not event.strategy:
+            orders = self._orders.setdefault(event.task_type, Counter())
+            if len(orders) < MOST_ORDERS:
+                orders[order_of(event)] += 1
         if event.degraded:
             self.degraded.add(event.task_type)
+
+    def _add_calls(self, event: RouteFinished, began: float, ended: float) -> None:
         at = began
         for attempt in event.attempts:
-            at += attempt.wait
-            if self._matters(attempt.adapter) and attempt.outcome not in ("rejected", "cancelled"):
-                self._adapter(attempt.adapter).calls.add(max(0.0, at), attempt.duration, _failure_of(attempt))
-            if not event.strategy:  # those of a fan-out begin together
-                at += attempt.duration
+            self._called.add(attempt.adapter)
+            at = began if event.strategy else at + attempt.wait
+            if attempt.outcome == "success" and attempt is event.attempts[-1] and not event.strategy:
+                at = max(at, ended - attempt.duration)  # it may have waited for an adapter
+            elif event.strategy == "hedged" and attempt.outcome in ("success", "cancelled"):
+                at = max(began, ended - attempt.duration)
+            if self._matters(attempt.adapter) and attempt.outcome != "rejected":
+                self._add_call(attempt, at, bool(event.strategy))
+            at += attempt.duration
+
+    def _add_call(self, attempt: Attempt, at: float, of_fan_out: bool) -> None:
+        calls, seconds = self._adapter(attempt.adapter).calls, attempt.duration
+        if attempt.outcome == "cancelled":
+            if of_fan_out:  # another adapter was faster, so it would have taken longer
+                calls.add(at, seconds + LONGER, ANSWERED)
+            return
+        calls.add(at, seconds, _failure_of(attempt), attempt.items, attempt.first_item)
 
 
 def _failure_of(attempt: Attempt) -> Failure:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Self
+from typing import Annotated, Self
 
 from pydantic import Field, model_validator
 
@@ -31,12 +31,24 @@ class RecordedCallsPart(Part):
     error: str = Field(default="RecordedError", pattern=r"^[A-Za-z_]\w{0,99}$", description="the type of their error")
     text: str = Field(default="", max_length=1_000, description="the text of their error")
     retry_after: Seconds | None = Field(default=None, description="seconds that the service asked to wait")
+    items: tuple[Annotated[int, Field(ge=0, le=100_000)], ...] = Field(
+        default=(), description="for streams: how many items each of the calls in `seconds` gave, also before its error"
+    )
+    first_item: tuple[Seconds, ...] = Field(
+        default=(), description="for streams: after how many seconds the first item of each of them came"
+    )
 
     @model_validator(mode="after")
     def _check(self) -> Self:
         for name in ("failing", "error", "text", "retry_after"):
             if name in self.model_fields_set and not self.rule:
                 raise ValueError(f"{name} describes a failure; set `rule`, or remove it")
+        if len(self.items) != len(self.first_item) or len(self.items) not in (0, len(self.seconds)):
+            raise ValueError(
+                "items and first_item need a value for each of `seconds`; remove them, or add what is missing"
+            )
+        if any(first > whole for first, whole in zip(self.first_item, self.seconds, strict=False)):
+            raise ValueError("first_item: the first item of a stream cannot come after the end of it")
         if self.calls is not None and self.calls < len(self.seconds):
             raise ValueError(
                 f"there are {len(self.seconds)} seconds for {self.calls} calls; remove some, or raise calls"

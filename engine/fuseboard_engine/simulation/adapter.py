@@ -71,6 +71,8 @@ class SimulatedAdapter:
             if step is not None and effect is not None:
                 await asyncio.sleep(self._latency())
                 items = effect(_Call(self, step), self._items(), step.values)
+            elif self._recorded is not None and step is None:
+                items = self._recorded.stream(task)
             else:
                 answer = await self._do(task)
                 if not self._part.items or answer.get("success") is False:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import AsyncGenerator, Callable, Iterable, Sequence
 from functools import cache
 from random import Random
 from typing import Any, Final
@@ -14,7 +14,7 @@ from fuseboard_engine.scenario_file.adapter import AdapterPart
 from fuseboard_engine.scenario_file.recorded_calls import RecordedCallsPart
 
 TOLERANCE: Final = 0.01
-"""Seconds by which a call may be late and still belong to calls that were not all made yet."""
+"""Seconds by which a call may be late and still belong to calls that were not all made yet, or too early for others."""
 
 TIMEOUT: Final = "AttemptTimeout"
 """The error type of calls that were ended by a limit: they give no answer."""
@@ -99,28 +99,49 @@ class RecordedCalls:
         """Begin with the first call again."""
         self._place = self._made = 0
 
-    def _next(self) -> tuple[RecordedCallsPart, float]:
-        """Return how the next call goes: its part, and how many seconds it takes."""
+    def _next(self) -> tuple[RecordedCallsPart, int]:
+        """Return how the next call goes: its part, and the place of its seconds there."""
         position = self._position()
         while self._place + 1 < len(self._parts) and self._is_over(position):
             self._place, self._made = self._place + 1, 0
         part, made = self._parts[self._place], self._made
         self._made += 1
         in_order = part.count == len(part.seconds) and made < part.count
-        return part, part.seconds[made] if in_order else self._rng.choice(part.seconds)
+        return part, made if in_order else self._rng.randrange(len(part.seconds))
 
     def _is_over(self, position: float) -> bool:
         """Return whether the part is over at a position: half-way to the first call of the next one."""
         part, following = self._parts[self._place], self._parts[self._place + 1]
         end = (part.last + following.at) / 2
-        return position >= end if self._made >= part.count else position > end + TOLERANCE
+        return position > end + (-TOLERANCE if self._made >= part.count else TOLERANCE)
 
     async def __call__(self, task: Any) -> Any:
         """Do a task."""
-        part, seconds = self._next()
-        fails = bool(part.rule) and (part.failing >= 1 or self._rng.random() < part.failing)
+        part, place = self._next()
+        return await self._end(part, part.seconds[place], self._fails(part))
+
+    async def stream(self, task: Any) -> AsyncGenerator[Any, None]:
+        """Yield the items of a recorded stream at their times; of a call that was none, its answer."""
+        part, place = self._next()
+        seconds, fails = part.seconds[place], self._fails(part)
+        if not part.items or (part.items[place] == 0 and not fails):
+            yield await self._end(part, seconds, fails)
+            return
+        first, items = part.first_item[place], part.items[place]
+        gaps = items if fails else items - 1  # an error comes as long after the last item as that after the one before
+        for number in range(items):
+            await asyncio.sleep((seconds - first) / gaps if number else first)
+            yield f"item {number + 1}"
+        if fails:
+            await self._end(part, (seconds - first) / gaps if items else seconds, fails)
+
+    def _fails(self, part: RecordedCallsPart) -> bool:
+        return bool(part.rule) and (part.failing >= 1 or self._rng.random() < part.failing)
+
+    async def _end(self, part: RecordedCallsPart, seconds: float, fails: bool) -> dict[str, Any]:
+        """End a call after some seconds: with an answer, or the error of its part."""
         if fails and part.error == TIMEOUT:
-            return await asyncio.Event().wait()
+            await asyncio.Event().wait()
         await asyncio.sleep(seconds)
         if not fails:
             return {"success": True, "adapter": self._name}

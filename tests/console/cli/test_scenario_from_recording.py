@@ -6,9 +6,10 @@ import asyncio
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from fuseboard_console.cli import exit_codes
-from fuseboard_engine.events import Event
+from fuseboard_engine.events import EngineStarted, Event
 from fuseboard_engine.scenario.model import load
 from fuseboard_engine.scenario.player import Player
 from fuseboard_engine.virtual_time import VirtualTimeLoop
@@ -110,3 +111,30 @@ def test_a_file_that_is_not_a_recording_gives_a_sentence(tmp_path: Path) -> None
     done = fuseboard("scenario", "from-recording", tmp_path / "junk.db")
     assert done.returncode == exit_codes.BAD_INPUT
     assert "is not a recording" in done.stderr
+
+
+def test_it_says_how_well_the_scenario_repeats_the_recording(incident: Path, tmp_path: Path) -> None:
+    done = fuseboard("scenario", "from-recording", incident, "--compare", "-o", tmp_path / "incident.yaml")
+    assert done.returncode == exit_codes.OK
+    assert "Played in virtual time it has the 33 changes of state in the recorded order" in done.stderr
+    assert "68.0% of tasks succeed, as against 68.0% recorded." in done.stderr
+
+
+def test_a_process_that_took_the_place_of_a_killed_one_goes_on_in_the_same_scenario(tmp_path: Path) -> None:
+    file = recorded(tmp_path / "killed.db", checkout="transient-blip")
+    connection = schema.connect(file)
+    (first,) = connection.execute("SELECT id FROM instances").fetchone()
+    events = played("transient-blip")
+    minute = 60_000_000
+    started = EngineStarted(at=events[0].at + minute, name="checkout", host="web-1", pid=2, replaces=first)
+    second = instances.register(connection, "checkout", "web-1", started.at)
+    rows.insert(connection, second, [started, *(replace(event, at=event.at + minute) for event in events)])
+    connection.commit()
+    connection.close()
+    made = tmp_path / "killed.yaml"
+    assert fuseboard("scenario", "from-recording", file, "-o", made).returncode == exit_codes.OK
+    scenario = load(made)
+    (kill,) = [step for step in scenario.timeline if step.kill]
+    assert 29 < kill.at < 32
+    assert kill.at + kill.down == pytest.approx(60, abs=0.01)
+    assert sum(len(stream.times) for stream in scenario.traffic) == 2 * 359

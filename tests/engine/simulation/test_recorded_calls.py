@@ -137,3 +137,45 @@ def test_recorded_calls_that_contradict_themselves_are_refused(adapter: str, rea
         parse(text, Scenario, "mine.yaml")
     assert "mine.yaml:6: " in str(raised.value)
     assert reason in str(raised.value)
+
+
+async def streamed(calls: RecordedCalls) -> list[str]:
+    """Return when each item of a stream that begins now arrived, and how it ended."""
+    loop = asyncio.get_running_loop()
+    began, found = loop.time(), list[str]()
+    try:
+        async for item in calls.stream({}):
+            found.append(f"{item if isinstance(item, str) else 'answer'} {loop.time() - began:.1f}")
+    except RecordedError as error:
+        found.append(f"{type(error).__name__} {loop.time() - began:.1f}")
+    return found
+
+
+@virtual
+async def test_the_items_of_a_recorded_stream_come_when_they_came() -> None:
+    found = await streamed(calls({"at": 0.0, "seconds": [1.0], "items": [3], "first_item": [0.4]}))
+    assert found == ["item 1 0.4", "item 2 0.7", "item 3 1.0"]
+
+
+@virtual
+async def test_a_recorded_stream_breaks_after_as_many_items_as_it_did() -> None:
+    broken = {"at": 0.0, "seconds": [0.8], "items": [2], "first_item": [0.4], "rule": "connection", "error": "Broken"}
+    assert await streamed(calls(broken)) == ["item 1 0.4", "item 2 0.6", "Broken 0.8"]
+
+
+@virtual
+async def test_a_stream_of_recorded_plain_calls_is_one_answer() -> None:
+    assert await streamed(calls({"at": 0.0, "seconds": [0.3]})) == ["answer 0.3"]
+
+
+@pytest.mark.parametrize(
+    ("wrong", "reason"),
+    [
+        ({"items": [1]}, "need a value for each"),
+        ({"items": [1, 2], "first_item": [0.1, 0.1]}, "need a value for each"),
+        ({"items": [1], "first_item": [0.2]}, "cannot come after the end"),
+    ],
+)
+def test_items_that_contradict_the_seconds_are_refused(wrong: dict[str, Any], reason: str) -> None:
+    with pytest.raises(ValueError, match=reason):
+        RecordedCallsPart.model_validate({"at": 0.0, "seconds": [0.1], **wrong})

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from itertools import groupby
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
-from fuseboard_engine.scenario_derivation.observation import Failure, ObservedCalls
+from fuseboard_engine.scenario_derivation.observed_calls import Failure, ObservedCalls
+
+T = TypeVar("T")
 
 LONGEST_RUN: Final = 100
 """Calls in one part at most, so that a latency that changes slowly keeps its order."""
@@ -19,11 +21,11 @@ SAMPLE: Final = 20
 def exact_parts(calls: ObservedCalls) -> list[dict[str, Any]]:
     """Return one part for each run of calls that ended alike, with the duration of every call."""
     parts = []
-    for place, run in groupby(_in_order(calls), key=lambda number: calls.outcomes[number]):
+    for (place, _), run in groupby(_in_order(calls), key=lambda n: (calls.outcomes[n], calls.first_items[n] >= 0)):
         numbers = list(run)
         for first in range(0, len(numbers), LONGEST_RUN):
             some = numbers[first : first + LONGEST_RUN]
-            parts.append(_part(calls, some, calls.failures[place], [_rounded(calls.seconds[n]) for n in some]))
+            parts.append(_part(calls, some, calls.failures[place], some))
     return parts
 
 
@@ -36,7 +38,7 @@ def spans(calls: ObservedCalls, most: int) -> list[dict[str, Any]]:
         some = numbers[first : first + size]
         failed = Counter(calls.outcomes[n] for n in some if calls.outcomes[n])
         failure = calls.failures[failed.most_common(1)[0][0]] if failed else calls.failures[0]
-        part = _part(calls, some, failure, _sample([calls.seconds[n] for n in some]))
+        part = _part(calls, some, failure, _sample(some, calls.seconds.__getitem__))
         if failed and failed.total() < len(some):
             part["failing"] = _rounded(failed.total() / len(some))
         if len(part["seconds"]) < len(some):
@@ -51,7 +53,7 @@ def counted_parts(calls: ObservedCalls, most: int) -> list[dict[str, Any]]:
     parts = []
     for first in range(0, len(calls.counted), size):
         some = calls.counted[first : first + size]
-        seconds = _sample([one.mean for one in some])
+        seconds = [_rounded(one.mean) for one in _sample(some, lambda one: one.mean)]
         number = max(sum(one.calls for one in some), len(seconds))
         times = {"at": round(some[0].since, 4), "until": round(some[-1].until, 4)}
         parts.append({**times, "calls": number, "seconds": seconds})
@@ -62,12 +64,17 @@ def _in_order(calls: ObservedCalls) -> list[int]:
     return sorted(range(len(calls.began)), key=calls.began.__getitem__)
 
 
-def _part(calls: ObservedCalls, numbers: Sequence[int], failure: Failure, seconds: list[float]) -> dict[str, Any]:
+def _part(calls: ObservedCalls, numbers: Sequence[int], failure: Failure, shown: Sequence[int]) -> dict[str, Any]:
+    """Return the part for calls of these numbers, with the durations of those that are shown."""
     part: dict[str, Any] = {"at": round(calls.began[numbers[0]], 4)}
     if len(numbers) > 1:
         part["until"] = round(calls.began[numbers[-1]], 4)
     part |= dict(_described(failure))
-    return {**part, "seconds": seconds}
+    part["seconds"] = [_rounded(calls.seconds[n]) for n in shown]
+    if any(calls.first_items[n] >= 0 for n in shown):
+        part["items"] = [calls.items[n] for n in shown]
+        part["first_item"] = [min(_rounded(calls.first_items[n]), _rounded(calls.seconds[n])) for n in shown]
+    return part
 
 
 def _described(failure: Failure) -> Iterator[tuple[str, Any]]:
@@ -82,12 +89,12 @@ def _described(failure: Failure) -> Iterator[tuple[str, Any]]:
         yield "retry_after", failure.retry_after
 
 
-def _sample(seconds: list[float]) -> list[float]:
-    """Return all durations, or `SAMPLE` of them, spread evenly over those in order of size."""
-    if len(seconds) <= SAMPLE:
-        return [_rounded(one) for one in seconds]
-    ordered = sorted(seconds)
-    return [_rounded(ordered[(2 * n + 1) * len(ordered) // (2 * SAMPLE)]) for n in range(SAMPLE)]
+def _sample(found: Sequence[T], size: Callable[[T], float]) -> list[T]:
+    """Return all, or `SAMPLE` of them, spread evenly over those in order of size."""
+    if len(found) <= SAMPLE:
+        return list(found)
+    ordered = sorted(found, key=size)
+    return [ordered[(2 * n + 1) * len(ordered) // (2 * SAMPLE)] for n in range(SAMPLE)]
 
 
 def _rounded(number: float) -> float:
