@@ -41,26 +41,33 @@ def micros(wanted: time | datetime, end: int) -> int:
 
 
 def add_time_filters(parser: ArgumentParser) -> None:
-    """Add `--since` and `--until` to a parser."""
+    """Add `--since` and `--until`, also called `--from` and `--to`, to a parser."""
     parser.add_argument(
         "--since",
+        "--from",
+        dest="since",
         type=moment_or_age,
         metavar="TIME",
         help="only from this time on: 03:12, 2026-01-31T03:12:05, or an age such as 15m, 2h, 1d",
     )
-    parser.add_argument("--until", type=moment_or_age, metavar="TIME", help="only before this time")
+    parser.add_argument(
+        "--until", "--to", dest="until", type=moment_or_age, metavar="TIME", help="only before this time"
+    )
 
 
 def add_span(parser: ArgumentParser) -> None:
-    """Add `--from` and `--to` to a parser: the part of a recording that a command looks at."""
+    """Add the part of a recording that a command looks at: `--from` and `--to`, also called `--since` and `--until`."""
     parser.add_argument(
         "--from",
+        "--since",
         dest="since",
         type=moment_or_age,
         metavar="TIME",
         help="begin at this time: 03:12, 2026-01-31T03:12:05, or an age such as 15m, 2h, 1d",
     )
-    parser.add_argument("--to", dest="until", type=moment_or_age, metavar="TIME", help="end before this time")
+    parser.add_argument(
+        "--to", "--until", dest="until", type=moment_or_age, metavar="TIME", help="end before this time"
+    )
 
 
 def time_filters(args: Namespace) -> dict[str, Any]:

@@ -6,6 +6,7 @@ import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from errno import EACCES
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -35,20 +36,64 @@ def print_out(text: str, end: str = "\n") -> None:
         sys.stdout.write(text.encode(encoding, "backslashreplace").decode(encoding) + end)
 
 
-def print_or_write(text: str, file: str | None) -> int:
-    """Print a text, or write it to a file; return the exit code. Raises as `print_out` does."""
+def print_or_write(text: str, file: str | None, *, like: str = "") -> int:
+    """Print a text, or write it to a file; return the exit code. Raises as `print_out` does.
+
+    A file that exists is replaced only if it begins with `like`, as one from before does, or is empty.
+    """
     if file is None:
         print_out(text)
         return exit_codes.OK
-    try:
-        Path(file).write_text(f"{text}\n", encoding="utf-8")
-    except (OSError, ValueError) as error:  # a name with a NUL is a ValueError
-        from fuseboard_console.text.safe_text import safe_text
+    from fuseboard_console.text.safe_text import safe_text
 
+    shown = safe_text(file, 200)
+    try:
+        if _holds_other(Path(file), like):
+            complain(f"{shown} exists already{' and has other content' if like else ''}. Choose another name.")
+            return exit_codes.BAD_INPUT
+        write_whole(Path(file), f"{text}\n")
+    except (OSError, ValueError) as error:  # a name with a NUL is a ValueError
         reason = reason_of(error) if isinstance(error, OSError) else str(error)
-        complain(f"{safe_text(file, 200)} cannot be written: {reason}. Choose another path.")
+        complain(f"{shown} cannot be written: {reason}. Choose another path.")
         return exit_codes.BAD_INPUT
     return exit_codes.OK
+
+
+def _holds_other(path: Path, like: str) -> bool:
+    """Return whether a file holds something that does not begin with `like`. Raises OSError."""
+    if not path.is_file() or _is_stream(path):
+        return False
+    with path.open("rb") as there:
+        start = there.read(max(1, len(like)))
+    return bool(start) and (not like or start != like.encode())
+
+
+def _is_stream(path: Path) -> bool:
+    """Return whether a path is no file of its own, such as `/dev/stdout`."""
+    return not (path.is_file() or not path.exists()) or path.is_relative_to("/dev") or path.is_relative_to("/proc")
+
+
+def write_whole(path: Path, text: str) -> None:
+    """Write a text to a file whose readers see what it was before, or all of the text. Follow links.
+
+    Raises:
+        OSError: it cannot be written; it is as before.
+    """
+    if _is_stream(path):
+        path.write_text(text, encoding="utf-8")
+        return
+    path = path.resolve()
+    if path.exists() and not os.access(path, os.W_OK):
+        raise PermissionError(EACCES, os.strerror(EACCES))
+    part = path.with_name(f".fuseboard-{os.getpid()}.part")
+    try:
+        with part.open("x", encoding="utf-8") as output:
+            output.write(text)
+        part.replace(path)
+    except BaseException:
+        with suppress(OSError):
+            part.unlink(missing_ok=True)
+        raise
 
 
 def flush_out() -> None:

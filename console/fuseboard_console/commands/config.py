@@ -106,7 +106,7 @@ def _schema(file: str | None) -> int:
     from fuseboard_console.cli.output import print_or_write
     from fuseboard_engine.config.settings import schema
 
-    return print_or_write(json.dumps(schema(), indent=2), file)
+    return print_or_write(json.dumps(schema(), indent=2), file, like="{")
 
 
 def _presets() -> str:

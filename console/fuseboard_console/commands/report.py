@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from argparse import ArgumentParser, Namespace
-from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -103,21 +102,17 @@ def _targets(args: Namespace) -> list[Path] | str:
 
 
 def _write(document: Document, targets: list[Path]) -> int:
-    from fuseboard_console.cli.output import complain, print_out, reason_of
+    from fuseboard_console.cli.output import complain, print_out, reason_of, write_whole
     from fuseboard_console.text.safe_text import safe_text
     from fuseboard_console.views.report.html_page import html
     from fuseboard_console.views.report.markdown import markdown
 
     for path in targets:
         text = html(document) if path.suffix.lower() == ".html" else markdown(document)
-        part = path.with_name(f"{path.name}.part")
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            part.write_text(text, encoding="utf-8")
-            part.replace(path)
+            write_whole(path, text)
         except OSError as error:
-            with suppress(OSError):
-                part.unlink(missing_ok=True)
             complain(f"{safe_text(str(path), 200)} cannot be written: {reason_of(error)}. Choose another path with -o.")
             return exit_codes.BAD_INPUT
         print_out(f"wrote {safe_text(str(path), 500)}")

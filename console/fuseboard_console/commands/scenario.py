@@ -195,7 +195,7 @@ def _schema(args: Namespace) -> int:
     from fuseboard_console.cli.output import print_or_write
     from fuseboard_engine.scenario.model import schema
 
-    return print_or_write(json.dumps(schema(), indent=2), args.file)
+    return print_or_write(json.dumps(schema(), indent=2), args.file, like="{")
 
 
 def _check(args: Namespace) -> int:
@@ -226,7 +226,7 @@ def _check(args: Namespace) -> int:
                     complain(f"    {replay_command(file, failure.at)}")
     if len(checked) > 1:
         print_out(summary_line(checked))
-    if args.junit is not None and (code := print_or_write(junit_xml(checked), args.junit)):
+    if args.junit is not None and (code := print_or_write(junit_xml(checked), args.junit, like="<?xml")):
         return code
     return exit_codes.NOT_DONE if any(one.verdict.failures for one in checked) else exit_codes.OK
 

@@ -72,6 +72,11 @@ def expected(error: Any) -> str:
     return _EXPECTED.get(error["type"], "")
 
 
+def is_limit(error: Any) -> bool:
+    """Return whether a value has the right type and is beyond a limit."""
+    return error["type"] in _LIMITS
+
+
 def write(alternatives: Iterable[str]) -> str:
     """Return the sentence that asks for one of some alternatives."""
     return f"write {', or '.join(dict.fromkeys(alternatives))}"
@@ -87,7 +92,7 @@ def message_for(error: Any) -> str:
     if kind in _LIMITS:
         name, words = _LIMITS[kind]
         limit = context[name]
-        return words.format(f"{limit:g}" if isinstance(limit, float) else limit)
+        return words.format(f"{limit:.15g}" if isinstance(limit, float) else limit)
     if kind in ("string_too_short", "too_short"):
         minimum = context["min_length"]
         if minimum > 1:

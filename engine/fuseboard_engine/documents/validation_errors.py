@@ -13,7 +13,7 @@ from typing import Any, Union, get_args, get_origin
 from pydantic import BaseModel, ValidationError
 from pydantic_core import InitErrorDetails, PydanticCustomError
 
-from fuseboard_engine.documents.messages import expected, message_for, write
+from fuseboard_engine.documents.messages import expected, is_limit, message_for, write
 from fuseboard_engine.documents.toml_locations import Location
 from fuseboard_engine.error_text.redaction import escape_controls
 
@@ -107,6 +107,8 @@ def error_messages(
     for where, here in by_field.items():
         place = next((places[where[:n]] for n in range(len(where), -1, -1) if where[:n] in places), "")
         field = ".".join(str(part) for part in where)
+        if any(map(is_limit, here)):  # it is of one of the types; what the others would be is no help
+            here = [error for error in here if not expected(error)]
         alternatives = [text for error in here if (text := expected(error))]
         texts = [write(alternatives)] if alternatives else []
         texts += [_message(error, where, model) for error in here if not expected(error)]

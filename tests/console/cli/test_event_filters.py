@@ -50,6 +50,7 @@ def printed(*arguments: str | Path) -> list[str]:
         (["--task", "old", "--kind", "route_finished"], ["route_finished old"]),
         (["--since", "2h"], ["attempt_failed new", "route_finished new"]),
         (["--since", "2h", "--until", "45m"], ["attempt_failed new"]),
+        (["--from", "2h", "--to", "45m"], ["attempt_failed new"]),
         (["--since", "2h", "--limit", "1"], ["route_finished new"]),
         (["--since", "2h", "--limit", "0"], ["attempt_failed new", "route_finished new"]),
         (

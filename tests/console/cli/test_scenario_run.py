@@ -97,3 +97,41 @@ def test_a_file_can_steer_a_scenario_that_ends_with_it(failing: Path, tmp_path: 
     with (tmp_path / "orders").open() as orders:
         played = fuseboard("scenario", "play", failing, "--while-stdin", stdin=orders)
     assert (played.returncode, played.stderr) == (exit_codes.OK, "")
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("scenario", "from-recording", "kept.db", "-o", "kept.db"),
+        ("scenario", "schema", "kept.db"),
+        ("config", "schema", "kept.db"),
+        ("scenario", "check", "failing.yaml", "--junit", "kept.db"),
+    ],
+    ids=lambda words: " ".join(words[:2]),
+)
+def test_no_command_replaces_a_file_that_is_something_else(
+    failing: Path, tmp_path: Path, words: tuple[str, ...]
+) -> None:
+    kept = tmp_path / "kept.db"
+    fuseboard("scenario", "run", failing, "--record", kept, "--quiet")
+    before = kept.read_bytes()
+    done = fuseboard(*words, cwd=tmp_path)
+    assert done.returncode == exit_codes.BAD_INPUT
+    assert "kept.db exists already" in done.stderr and "Choose another name." in done.stderr
+    assert kept.read_bytes() == before
+
+
+@pytest.mark.parametrize("words", [("scenario", "schema"), ("scenario", "check", "failing.yaml", "--junit")])
+def test_a_file_of_the_same_kind_is_replaced(failing: Path, words: tuple[str, ...]) -> None:
+    folder = failing.parent
+    fuseboard(*words, "new", cwd=folder)
+    start = (folder / "new").read_text()[:20]
+    (folder / "new").write_text(start)
+    again = fuseboard(*words, "new", cwd=folder)
+    assert "exists" not in again.stderr
+    assert (folder / "new").read_text().startswith(start) and (folder / "new").stat().st_size > 100
+    assert sorted(path.name for path in folder.iterdir()) == ["failing.yaml", "new"]
+
+
+def test_what_is_written_to_standard_output_by_name_arrives(failing: Path) -> None:
+    assert '"title"' in fuseboard("scenario", "schema", "/dev/stdout").stdout

@@ -121,6 +121,12 @@ def test_a_list_whose_only_item_is_wrong_is_not_called_empty_too() -> None:
     assert "traffic: name at least one" in mistakes(SMALLEST.replace("\n  - {per_second: 2}", " []"))
 
 
+@pytest.mark.parametrize(("latency", "said"), [("0", "above 0"), ("1e300", "3153600000 or less")])
+def test_a_number_beyond_a_limit_is_not_told_to_be_of_another_type(latency: str, said: str) -> None:
+    text = mistakes(SMALLEST.replace("gpt: {}", f"gpt: {{latency: {latency}}}"))
+    assert text.endswith(f": adapters.gpt.latency: must be {said}") and "\n" not in text
+
+
 def test_a_step_has_exactly_one_action() -> None:
     text = mistakes(SMALLEST + "timeline:\n  - {at: 1, adapter: gpt, fault: hang, heal: true}\n")
     assert text.startswith("mine.yaml:9: timeline.0: a step has only one of fault, heal, command, set")
