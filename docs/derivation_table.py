@@ -16,7 +16,7 @@ from fuseboard_engine.documents.loader import parse
 from fuseboard_engine.scenario.model import Scenario, load
 from fuseboard_engine.scenario_derivation.document import scenario_text
 from fuseboard_engine.scenario_derivation.observation import Observation
-from fuseboard_engine.scenario_derivation.repetition import Repetition
+from fuseboard_engine.scenario_derivation.repetition import Repetition, can_be_repeated
 from fuseboard_scenarios import shipped
 from fuseboard_storage import Recording
 
@@ -57,7 +57,7 @@ def table() -> str:
         "answered",
         "repeated",
     )
-    rows = [row(name, measured(file)) for name, file in shipped().items()]
+    rows = [row(name, measured(file)) for name, file in shipped().items() if can_be_repeated(load(file))]
     return "\n".join([f"| {' | '.join(head)} |", f"|{'---|' * len(head)}", *rows])
 
 

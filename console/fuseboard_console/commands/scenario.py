@@ -330,9 +330,13 @@ async def _play_now(scenario: Scenario, args: Namespace) -> Verdict | int:
     assert isinstance(loop, PacedLoop)
     stopped = _stopped_by_signal()
     narrator = EventNarrator(loop.wall())
-    events: asyncio.Queue[Event] = asyncio.Queue()
-    player = Player(scenario, wall=loop.wall, on_event=None if args.quiet else events.put_nowait)
-    recording = record_paced(player.engine, args.record, loop) if args.record else None
+    events: asyncio.Queue[tuple[Event, str]] = asyncio.Queue()
+    player = Player(scenario, wall=loop.wall)
+    if not args.quiet:
+        for engine in player.engines:
+            name = engine.name if scenario.engines else ""
+            engine.subscribe(lambda event, name=name: events.put_nowait((event, name)))  # type: ignore[misc]
+    recording = record_paced(player.engines, args.record, loop) if args.record else None
     playing = asyncio.create_task(player.play(recording, repeat=args.again))
     printing = asyncio.create_task(_print_events(narrator, events))
     ends: set[asyncio.Future[Any]] = {playing, printing, stopped}
@@ -359,7 +363,7 @@ async def _play_show(scenario: Scenario, args: Namespace) -> int:
     loop = asyncio.get_running_loop()
     assert isinstance(loop, PacedLoop)
     stopped = _stopped_by_signal()
-    show = Show(scenario, lambda engine: record_paced(engine, args.record, loop)) if args.record else Show(scenario)
+    show = Show(scenario, lambda engines: record_paced(engines, args.record, loop)) if args.record else Show(scenario)
     playing = asyncio.create_task(show.run())
     steer_by_standard_input(show, at_end=lambda: _stop(stopped, exit_codes.OK))
     ends: set[asyncio.Future[Any]] = {playing, stopped}
@@ -389,11 +393,11 @@ def _stop(stopped: asyncio.Future[int], code: int) -> None:
         stopped.set_result(code)
 
 
-async def _print_events(narrator: EventNarrator, events: asyncio.Queue[Event]) -> None:
-    """Print a line for each notable event as it arrives, until cancelled."""
+async def _print_events(narrator: EventNarrator, events: asyncio.Queue[tuple[Event, str]]) -> None:
+    """Print a line for each notable event as it arrives with its engine's name, until cancelled."""
     from fuseboard_console.cli.output import flush_out, print_out
 
     while True:
-        if line := narrator.narrate(await events.get()):
+        if line := narrator.narrate(*await events.get()):
             print_out(line)
             flush_out()

@@ -3,27 +3,23 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
+from fuseboard_console.scenario_actions.virtual_recording import VirtualRecorders
 from fuseboard_console.views.events.narrator import EventNarrator
 from fuseboard_engine.scenario.player import Player
 from fuseboard_engine.scenario_derivation.observation import Observation
 from fuseboard_engine.scenario_derivation.repetition import Repetition, compare
 from fuseboard_engine.virtual_time import BEGAN_AT, VirtualTimeLoop
-from fuseboard_storage import record
 from fuseboard_storage.errors import RecordingError
 
 if TYPE_CHECKING:
     from fuseboard_engine.events import Event
     from fuseboard_engine.scenario.model import Scenario
     from fuseboard_engine.scenario_outcome.verdict import Verdict
-    from fuseboard_storage import Recorder
-
-MOST_WAITING: Final = 20_000
-"""Events that may wait for the disk; the virtual clock stands still until fewer do, so that none is dropped."""
 
 
 def play_virtually(
@@ -32,7 +28,7 @@ def play_virtually(
     add_line: Callable[[str], object] | None = None,
     progress: Callable[[float], object] | None = None,
     recording: str | None = None,
-    on_event: Callable[[Event], object] | None = None,
+    on_event: Callable[[Event], None] | None = None,
 ) -> Verdict:
     """Play a scenario in virtual time and return the verdict.
 
@@ -45,24 +41,22 @@ def play_virtually(
     """
     loop = VirtualTimeLoop()
     began, narrator = loop.wall(), EventNarrator(loop.wall())
-    recorder: Recorder | None = None
+    recorders = VirtualRecorders()
 
-    def observe(event: Event) -> None:
+    def observe(engine: str, event: Event) -> None:
         if progress is not None:
             progress((event.at - began) / 1e6)
-        if add_line is not None and (line := narrator.narrate(event)):
+        if add_line is not None and (line := narrator.narrate(event, engine)):
             add_line(line)
-        if on_event is not None:
-            on_event(event)
-        if recorder is not None:
-            _wait_for_disk(recorder)
+        recorders.wait_for_disk(event)
 
     async def main() -> Verdict:
-        nonlocal recorder
-        player = Player(scenario, on_event=observe)
+        player = Player(scenario, on_event=on_event)
+        for engine in player.engines:
+            engine.subscribe(partial(observe, engine.name if scenario.engines else ""))
         if recording is None:
             return await player.play()
-        with record(player.engine, recording) as recorder:  # not by the loop, whose clock would not wait for the disk
+        with recorders.running(player.engines, recording):
             return await player.play()
 
     with asyncio.Runner(loop_factory=lambda: loop) as runner:
@@ -85,9 +79,3 @@ def create_recording(path: str) -> None:
     except (OSError, ValueError) as error:  # a name with a NUL is a ValueError
         reason = getattr(error, "strerror", None) or str(error)
         raise RecordingError(f"{path} cannot be written: {reason}.", "Check the path.") from None
-
-
-def _wait_for_disk(recorder: Recorder) -> None:
-    """Block while too many events wait."""
-    while recorder.waiting > MOST_WAITING:
-        time.sleep(0.001)

@@ -8,7 +8,7 @@ from fuseboard_engine.events import Event, ScenarioPaced, ScenarioStep
 from fuseboard_engine.runtime.clock import wall_clock
 from fuseboard_engine.scenario.model import Scenario
 from fuseboard_engine.scenario.scenario_time import ScenarioTime
-from fuseboard_engine.scenario.timeline import describe, steps_after
+from fuseboard_engine.scenario.timeline import steps_after
 from fuseboard_engine.scenario_file.step import StepPart
 
 
@@ -46,7 +46,7 @@ class Captions:
                 title=scenario.title,
                 position=round(min(position, scenario.duration), 3),
                 duration=scenario.duration,
-                next_text="" if following is None else following.say or describe(following),
+                next_text="" if following is None else following.say,
                 next_in=None if following is None else round(following.at - position, 3),
                 paced_at=now if time.paced else 0,
                 clock_at=wall_clock() if time.paced else 0,

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any, Self
+from typing import Annotated, Any, Final, Self
 
-from pydantic import Field, model_validator
+from pydantic import Field, StringConstraints, model_validator
 
 from fuseboard_engine.config.off_values import off_to_null
 from fuseboard_engine.config.settings import allow_off
@@ -22,6 +22,12 @@ from fuseboard_engine.scenario_file.step import StepPart
 from fuseboard_engine.scenario_file.traffic import TrafficPart
 from fuseboard_engine.scenario_file.workflow import WorkflowPart
 
+EngineName = Annotated[str, StringConstraints(pattern=NAME_PATTERN)]
+"""The name of an engine: lower case, digits, dashes."""
+
+MOST_ENGINES: Final = 100
+"""Engines of a scenario at most."""
+
 
 class Scenario(EnginePart):
     """A whole scenario file."""
@@ -31,10 +37,18 @@ class Scenario(EnginePart):
     about: str = Field(default="", description="what to watch")
     seed: int = Field(default=1, description="seed of its randomness")
     duration: float = Field(gt=0, le=86_400, allow_inf_nan=False, description="seconds it lasts")
+    engines: tuple[EngineName, ...] = Field(
+        default=(), max_length=MOST_ENGINES, description="names of the engines; default: one, of the scenario's name"
+    )
     workflows: dict[str, WorkflowPart] = Field(default={}, description="workflows that traffic runs: nodes by name")
     traffic: tuple[TrafficPart, ...] = Field(min_length=1, description="the tasks")
     timeline: tuple[StepPart, ...] = Field(default=(), description="the steps")
     expect: Expectations = Field(default=(), description="the conditions under which it passes")
+
+    @property
+    def engine_names(self) -> tuple[str, ...]:
+        """The names of its engines, at least one."""
+        return self.engines or (self.scenario,)
 
     @model_validator(mode="before")
     @classmethod
@@ -44,7 +58,8 @@ class Scenario(EnginePart):
     @model_validator(mode="after")
     def _check(self) -> Self:
         data = self.model_dump(exclude_unset=True)  # as a file has it
-        raise_errors("Scenario", [*self.cross_field_checks(data), *refused_changes(self.scenario, self, self.timeline)])
+        refused = refused_changes(self.engine_names, self, self.timeline)
+        raise_errors("Scenario", [*self.cross_field_checks(data), *refused])
         return self
 
     @staticmethod

@@ -67,7 +67,7 @@ class PlayedEngine:
             adapter: SimulatedAdapter(adapter, part, Random(rng.random()), lambda: time.position)
             for adapter, part in scenario.adapters.items()
         }
-        kills = any(step.kill for step in steps)
+        kills = any(step.kill and step.engine == name for step in steps)
         self.engine: ScenarioEngine = self._new_engine(OutlivingEngine) if kills else self._new_engine()
         """The engine that others see, with every event; it outlives those that a scenario kills."""
         for listener in (self._observe, *listeners):
@@ -165,7 +165,7 @@ class PlayedEngine:
         unsubscribe()
         engine = self._start()
         engine.begin_background()
-        self._announce("The engine runs again")
+        self._announce(f"{self.name} runs again" if self._scenario.engines else "The engine runs again")
         self.run(_start_and_resume(engine))
 
     def end(self) -> None:
@@ -251,7 +251,7 @@ class PlayedEngine:
         if before is not None:
             self.engine.emit(self._fault_ended(before, "replaced", actor))
         position, now = self._time.position, self._time.wall()
-        ends = (other.at for other in steps_after(self._steps, position) if other.ends_fault_of(name))
+        ends = (other.at for other in steps_after(self._steps, position) if other.ends_fault_of(name, self.name))
         end = min(next(ends, math.inf), self._scenario.duration)
         lasts = min(max(0.0, end - position), seconds)
         self.engine.emit(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import AbstractAsyncContextManager, nullcontext, suppress
 
 from fuseboard_engine.engine import Engine
@@ -19,19 +19,21 @@ class Show:
 
     Args:
         scenario: the scenario.
-        recorder: returns what is entered while an engine plays, such as its recorder. Every repetition is played by a
-            new engine, so that it begins as the first one did.
+        recorder: returns what is entered while engines play, such as their recorders. Every repetition is played by
+            new engines, so that it begins as the first one did.
     """
 
     def __init__(
-        self, scenario: Scenario, recorder: Callable[[Engine], AbstractAsyncContextManager[object]] | None = None
+        self,
+        scenario: Scenario,
+        recorder: Callable[[Sequence[Engine]], AbstractAsyncContextManager[object]] | None = None,
     ) -> None:
         loop = asyncio.get_running_loop()
         if not isinstance(loop, PacedLoop):
             raise RuntimeError("a show needs a PacedLoop")
         self._loop = loop
         self._scenario = scenario
-        self._recorder = recorder or (lambda engine: nullcontext())
+        self._recorder = recorder or (lambda engines: nullcontext())
         self._player: Player | None = None  # while it plays
         self._restarted = asyncio.Event()
         self._paused = False  # what was asked for last, also of a player that does not play yet
@@ -49,7 +51,7 @@ class Show:
         self._loop.skip_to(0.0)
         self._loop.paused = False
         player = Player(self._scenario, wall=self._loop.wall, announces=True)
-        async with self._recorder(player.engine):
+        async with self._recorder(player.engines):
             self._player = player
             self._loop.paused = self._paused
             playing = asyncio.create_task(player.play())

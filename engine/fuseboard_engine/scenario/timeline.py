@@ -19,16 +19,24 @@ _SAME: Final = 1e-9  # seconds that lie between two steps at least
 def timeline_of(scenario: Scenario) -> list[StepPart]:
     """Return what happens in a scenario, in order.
 
-    A step that repeats is there once for each time, one for a tag once for each adapter that has it, and a fault that
-    lasts a while has its end as a step of its own, unless another step for its adapter comes before.
+    A step that repeats is there once for each time, one for a tag once for each adapter that has it, one for all
+    engines once for each of them, and a fault that lasts a while has its end as a step of its own, unless another step
+    for its adapter comes before. Each says what happens.
     """
     steps = [one for step in scenario.timeline for one in _single_steps(step, scenario)]
-    steps.sort(key=lambda step: step.at)
+    steps.sort(key=lambda one: one.step.at)
     ends = [end for place in range(len(steps)) if (end := _end_of(steps, place, scenario.duration)) is not None]
-    return sorted([*steps, *ends], key=lambda step: step.at)
+    return sorted([*(one.step for one in steps), *ends], key=lambda step: step.at)
 
 
-def _single_steps(step: StepPart, scenario: Scenario) -> Iterator[StepPart]:
+class _SingleStep(NamedTuple):
+    """A step for one engine and one adapter at most; `engine` is the one that the file names."""
+
+    step: StepPart
+    engine: str | None
+
+
+def _single_steps(step: StepPart, scenario: Scenario) -> Iterator[_SingleStep]:
     last = min(scenario.duration, math.inf if step.until is None else step.until)
     names = (
         [step.adapter] if step.tag is None else [n for n, part in scenario.adapters.items() if step.tag in part.tags]
@@ -38,22 +46,35 @@ def _single_steps(step: StepPart, scenario: Scenario) -> Iterator[StepPart]:
         if number and at > last + _SAME:
             return
         for name in names:
-            yield step.model_copy(update={"at": at, "adapter": name, "tag": None})
+            one = step.model_copy(update={"at": at, "adapter": name, "tag": None})
+            one = one.model_copy(update={"say": one.say or _describe(one)})
+            for engine in _engines_of(step, scenario):
+                yield _SingleStep(one.model_copy(update={"engine": engine}), step.engine)
         if step.every is None:
             return
 
 
-def _end_of(steps: list[StepPart], place: int, duration: float) -> StepPart | None:
+def _engines_of(step: StepPart, scenario: Scenario) -> tuple[str | None, ...]:
+    """Return the engines to which a step happens; None: to none of them. They share the runs that are resumed."""
+    if not step.concerns_engines:
+        return (None,)
+    if step.engine is not None:
+        return (step.engine,)
+    return scenario.engine_names[:1] if step.command == "resume" else scenario.engine_names
+
+
+def _end_of(steps: list[_SingleStep], place: int, duration: float) -> StepPart | None:
     """Return the step that ends the fault of the step at a place after the time that it lasts."""
-    step = steps[place]
+    step, engine = steps[place]
     if step.lasts is None or not step.fault or (at := step.at + step.lasts) > duration:
         return None
-    for other in islice(steps, place + 1, None):
+    for other, _ in islice(steps, place + 1, None):
         if other.at > at:
             break
-        if other.ends_fault_of(step.adapter):
+        if other.ends_fault_of(step.adapter, step.engine):
             return None
-    return StepPart(at=at, adapter=step.adapter, heal=True)
+    end = StepPart(at=at, adapter=step.adapter, engine=engine, heal=True)
+    return end.model_copy(update={"engine": step.engine, "say": _describe(end)})
 
 
 def steps_after(steps: Sequence[StepPart], position: float) -> Iterator[StepPart]:
@@ -62,12 +83,16 @@ def steps_after(steps: Sequence[StepPart], position: float) -> Iterator[StepPart
     return (steps[place] for place in range(first, len(steps)))
 
 
-def describe(step: StepPart) -> str:
+def _describe(step: StepPart) -> str:
     """Return what happens in a step that says nothing itself."""
+    if step.engine is not None:
+        return f"{step.engine} is killed" if step.kill else f"{step.engine}: {_action(step)}"
+    return "the engine is killed" if step.kill else _action(step)
+
+
+def _action(step: StepPart) -> str:
     if step.operator:
         return f"asked of the operator: {step.command} {step.adapter or ''}".rstrip()
-    if step.kill:
-        return "the engine is killed"
     if step.set:
         return ", ".join(f"{path} is now {value}" for path, value in step.set.items())
     if step.traffic is not None:

@@ -4,7 +4,13 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from fuseboard_engine.scenario.model import Scenario
 from fuseboard_engine.scenario_derivation.observation import Observation
+
+
+def can_be_repeated(scenario: Scenario) -> bool:
+    """Return whether a derived scenario has all that matters in this one: not other engines, and not health checks."""
+    return not scenario.engines and not scenario.health_monitoring.enabled
 
 
 class Repetition(NamedTuple):

@@ -46,6 +46,7 @@ def contradictions(data: Mapping[str, Any]) -> Iterator[tuple[Location, str]]:
         yield from _empty_traffic(("traffic", place), _mapping(stream), end)
         yield from _unknown_names(("traffic", place), _mapping(stream), adapters, workflows)
     yield from _changes_of_traffic(_sequence(data.get("traffic")), timeline)
+    yield from _engines(data)
 
 
 def _unused_fields(where: Location, step: Mapping[str, Any]) -> Iterator[tuple[Location, str]]:
@@ -149,6 +150,33 @@ def _changes_of_traffic(traffic: Sequence[Any], timeline: Sequence[Any]) -> Iter
                 ("timeline", place, "per_second"),
                 f"{name} has times in place of a rate; write paused",
             )
+
+
+def _engines(data: Mapping[str, Any]) -> Iterator[tuple[Location, str]]:
+    """Find engines of the same name, and names of engines that are not there."""
+    listed, name = _sequence(data.get("engines")), data.get("scenario")
+    for place, engine in enumerate(listed):
+        if engine in listed[:place]:
+            yield ("engines", place), f"another engine is called {engine!r} too"
+    known = [engine for engine in listed or (name,) if isinstance(engine, str)]
+    for where, part in (
+        *(timeline := list(_sections("timeline", data.get("timeline")))),
+        *_sections("traffic", data.get("traffic")),
+        *_sections("expect", data.get("expect")),
+    ):
+        engine = part.get("engine")
+        if known and isinstance(engine, str) and engine not in known:
+            yield (*where, "engine"), f"there is no engine {engine!r} here; {did_you_mean(engine, known)}"
+    for where, step in timeline:
+        if step.get("engine") is not None and step.get("traffic") is not None:
+            yield (*where, "engine"), "traffic changes for all engines; remove this, or name the engine in the stream"
+
+
+def _sections(field: str, value: Any) -> Iterator[tuple[Location, Mapping[str, Any]]]:
+    """Yield what is a section itself, or each section of a list, with its location."""
+    if isinstance(value, Mapping):
+        yield (field,), value
+    yield from (((field, place), _mapping(part)) for place, part in enumerate(_sequence(value)))
 
 
 def _unknown_names(

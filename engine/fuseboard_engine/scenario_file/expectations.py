@@ -103,9 +103,10 @@ Moments = Annotated[
 
 
 class ExpectPart(Part):
-    """A set of conditions under which the scenario passes; `type` and `between` limit all of them."""
+    """A set of conditions under which the scenario passes; `type`, `engine` and `between` limit all of them."""
 
     type: str | None = Field(default=None, description="only tasks of this type count")
+    engine: str | None = Field(default=None, description="only what happens in this engine counts")
     between: tuple[Seconds, Seconds] | None = Field(
         default=None, description="only what happens between these seconds counts"
     )

@@ -96,17 +96,33 @@ def changed(part: EnginePart, changes: Mapping[str, Any]) -> EnginePart:
     return part
 
 
-def refused_changes(name: str, part: EnginePart, timeline: Iterable[StepPart]) -> Iterator[tuple[Location, str]]:
-    """Find changes of the configuration in a timeline that the settings refuse, in the order of their times."""
+def refused_changes(
+    names: Iterable[str], part: EnginePart, timeline: Iterable[StepPart]
+) -> Iterator[tuple[Location, str]]:
+    """Find changes of the configuration in a timeline that the settings refuse, in the order of their times.
+
+    Args:
+        names: the engines.
+        part: what the scenario says about each of them.
+        timeline: its steps.
+    """
     changing = [(place, step) for place, step in enumerate(timeline) if step.set]
-    now = engine_part_of(part) if changing else part
+    now = dict.fromkeys(names, engine_part_of(part) if changing else part)
     for place, step in sorted(changing, key=lambda item: item[1].at):
         for path, value in step.set.items():
-            try:
-                now = changed(now, {path: value})
-                settings_of(name, now)
-            except ValueError as error:
-                yield ("timeline", place, "set", path), _reason(error)
+            refused = [_refusal(now, name, path, value) for name in now if step.engine in (None, name)]
+            if reason := next(filter(None, refused), ""):
+                yield ("timeline", place, "set", path), reason
+
+
+def _refusal(now: dict[str, EnginePart], engine: str, path: str, value: Any) -> str:
+    """Change a value of an engine in `now`; return why its settings refuse that, an empty text if they do not."""
+    try:
+        now[engine] = changed(now[engine], {path: value})
+        settings_of(engine, now[engine])
+    except ValueError as error:
+        return _reason(error)
+    return ""
 
 
 def _steps(part: EnginePart, path: str) -> tuple[str, ...]:

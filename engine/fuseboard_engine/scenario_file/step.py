@@ -62,6 +62,7 @@ class StepPart(_FaultParameters):
     command: str | None = Field(default=None, description="an operator's command")
     adapter: str | None = Field(default=None, description="the adapter it applies to")
     tag: str | None = Field(default=None, description="it applies to every adapter with this tag")
+    engine: str | None = Field(default=None, description="the engine it applies to; default: all")
     lasts: SomeSeconds | None = Field(default=None, alias="for", description="seconds that the fault lasts")
     every: SomeSeconds | None = Field(default=None, description="seconds after which it happens again, and again")
     until: Seconds | None = Field(default=None, description="when it happens for the last time; default: the end")
@@ -78,13 +79,18 @@ class StepPart(_FaultParameters):
     seconds: Seconds | None = Field(default=None, description="for open_for: how long; default: its policy's wait")
 
     @property
+    def concerns_engines(self) -> bool:
+        """Whether it happens in an engine, and not to the traffic."""
+        return bool(self.fault or self.heal or self.command or self.set or self.kill)
+
+    @property
     def values(self) -> dict[str, Any]:
         """The values of the parameters of its fault."""
         return {p.name: getattr(self, p.name) for p in FAULTS[self.fault].parameters} if self.fault else {}
 
-    def ends_fault_of(self, adapter: str | None) -> bool:
-        """Return whether a fault of an adapter ends with this step, because it is healed or gets another fault."""
-        return self.adapter == adapter and (self.heal or self.fault is not None)
+    def ends_fault_of(self, adapter: str | None, engine: str | None) -> bool:
+        """Return whether a fault of an engine's adapter ends here, because it is healed or gets another fault."""
+        return self.adapter == adapter and self.engine == engine and (self.heal or self.fault is not None)
 
     @field_validator("command")
     @classmethod

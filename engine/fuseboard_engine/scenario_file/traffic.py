@@ -46,7 +46,9 @@ class TrafficPart(Part):
     """A stream of tasks of one type: so many a second, at rates that change, or at given times."""
 
     name: str = Field(default="", description="its name, for steps of the timeline that change it")
-
+    engine: str | None = Field(
+        default=None, description="the engine that is given the tasks; default: those that run, in turn"
+    )
     type: str = Field(default="task", description="the tasks' type")
     per_second: float | None = Field(
         default=None, gt=0, le=100_000, allow_inf_nan=False, description="tasks a second, on average"

@@ -56,7 +56,7 @@ def failures_of(part: ExpectPart, outcome: Outcome, duration: float = inf, prefi
 def scope_of(part: ExpectPart, duration: float) -> Scope:
     """Return what counts for a set of expectations. The end of the scenario includes the tasks that end after it."""
     since, until = part.between or (-inf, inf)
-    return Scope(part.type, since, inf if until >= duration else until)
+    return Scope(part.type, since, inf if until >= duration else until, part.engine)
 
 
 def events_to_keep(expect: Iterable[ExpectPart]) -> frozenset[type[Event]]:
@@ -66,7 +66,7 @@ def events_to_keep(expect: Iterable[ExpectPart]) -> frozenset[type[Event]]:
 
 def _limits_text(part: ExpectPart) -> str:
     between = "" if part.between is None else f"{part.between[0]:g} to {part.between[1]:g} s"
-    limits = ", ".join(filter(None, (part.type, between)))
+    limits = ", ".join(filter(None, (part.engine, part.type, between)))
     return f" ({limits})" if limits else ""
 
 
@@ -150,7 +150,7 @@ def _letters(outcome: Outcome, scope: Scope, statuses: tuple[str, ...] | None = 
         letter.at
         for letter in outcome.letters.values()
         if scope.covers(letter.at)
-        and scope.type in (None, letter.type)
+        and scope.includes(letter.engine, letter.type)
         and (statuses is None or letter.status in statuses)
     )
 
@@ -160,24 +160,32 @@ def _letters(outcome: Outcome, scope: Scope, statuses: tuple[str, ...] | None = 
 
 def _states(expected: Mapping[str, tuple[State, ...]], outcome: Outcome, scope: Scope) -> Iterator[Failure]:
     for adapter, states in expected.items():
-        seen = [state for _, state in outcome.states(adapter, scope)]
-        remaining = iter(seen)
-        if not all(state in remaining for state in states):
-            at = _last_change(outcome, adapter, scope)
-            text = f"was {' → '.join(seen)}, expected {' → '.join(states)} within it; {_change_text(at)}"
-            yield Failure(adapter, text, at)
+        for engine in outcome.engines_in(scope):
+            seen = [state for _, state in outcome.states(engine, adapter, scope)]
+            remaining = iter(seen)
+            if not all(state in remaining for state in states):
+                at = _last_change(outcome, engine, adapter, scope)
+                text = f"was {' → '.join(seen)}, expected {' → '.join(states)} within it; {_change_text(at)}"
+                yield Failure(adapter, _in_engine(engine, outcome, scope) + text, at)
 
 
 def _end(expected: Mapping[str, State], outcome: Outcome, scope: Scope) -> Iterator[Failure]:
     for adapter, state in expected.items():
-        last = outcome.states(adapter, scope)[-1][1]
-        if last != state:
-            at = _last_change(outcome, adapter, scope)
-            yield Failure(adapter, f"{last}, expected {state}; {_change_text(at)}", at)
+        for engine in outcome.engines_in(scope):
+            last = outcome.states(engine, adapter, scope)[-1][1]
+            if last != state:
+                at = _last_change(outcome, engine, adapter, scope)
+                text = f"{last}, expected {state}; {_change_text(at)}"
+                yield Failure(adapter, _in_engine(engine, outcome, scope) + text, at)
 
 
-def _last_change(outcome: Outcome, adapter: str, scope: Scope) -> float | None:
-    changes = [change.at for change in outcome.changes.get(adapter, []) if change.at <= scope.until]
+def _in_engine(engine: str, outcome: Outcome, scope: Scope) -> str:
+    """Return the beginning of a text about an engine, where several count."""
+    return f"in {engine}: " if len(outcome.engines_in(scope)) > 1 else ""
+
+
+def _last_change(outcome: Outcome, engine: str, adapter: str, scope: Scope) -> float | None:
+    changes = [change.at for change in outcome.changes.get((engine, adapter), []) if change.at <= scope.until]
     return changes[-1] if changes else None
 
 
@@ -202,30 +210,41 @@ def _route(expected: tuple[str, ...], outcome: Outcome, scope: Scope) -> Iterato
 
 
 def _failover_within(expected: Mapping[str, float], outcome: Outcome, scope: Scope) -> Iterator[Failure]:
-    over = [route for route in outcome.answers(Scope(scope.type)) if len(route.kind.tried) > 1]
+    over = [route for route in outcome.answers(_always(scope)) if len(route.kind.tried) > 1]
     for adapter, seconds in expected.items():
         taken = [route for route in over if adapter in route.kind.tried and route.kind.adapter != adapter]
         faults = _faults(adapter, outcome, scope)
         if not faults:
             yield Failure(adapter, "it had no fault")
         for fault in faults:
-            end = next((route.ended for route in taken if route.began >= fault.began), inf)
+            ends = (route.ended for route in taken if route.kind.engine == fault.engine and route.began >= fault.began)
+            end = next(ends, inf)
             yield from _in_time(adapter, "its fault began", fault.began, end, seconds, "another adapter answered")
 
 
 def _recovered_within(expected: Mapping[str, float], outcome: Outcome, scope: Scope) -> Iterator[Failure]:
     for adapter, seconds in expected.items():
-        answers = [route.ended for route in outcome.answers(Scope(scope.type)) if route.kind.adapter == adapter]
-        ends = [fault.ended for fault in _faults(adapter, outcome, scope) if fault.ended is not None]
-        if not ends:
+        answers = [route for route in outcome.answers(_always(scope)) if route.kind.adapter == adapter]
+        faults = [fault for fault in _faults(adapter, outcome, scope) if fault.ended is not None]
+        if not faults:
             yield Failure(adapter, "no fault of it ended")
-        for end in ends:
-            again = next((at for at in answers if at >= end), inf)
-            yield from _in_time(adapter, "its fault ended", end, again, seconds, "it answered again")
+        for fault in faults:
+            end = inf if fault.ended is None else fault.ended
+            after = (route.ended for route in answers if route.kind.engine == fault.engine and route.ended >= end)
+            yield from _in_time(adapter, "its fault ended", end, next(after, inf), seconds, "it answered again")
+
+
+def _always(scope: Scope) -> Scope:
+    """Return a scope of any time."""
+    return scope._replace(since=-inf, until=inf)
 
 
 def _faults(adapter: str, outcome: Outcome, scope: Scope) -> list[Fault]:
-    return [fault for fault in outcome.faults if fault.adapter == adapter and scope.covers(fault.began)]
+    return [
+        fault
+        for fault in outcome.faults
+        if fault.adapter == adapter and scope.covers(fault.began) and scope.engine in (None, fault.engine)
+    ]
 
 
 def _in_time(adapter: str, began: str, since: float, until: float, seconds: float, what: str) -> Iterator[Failure]:

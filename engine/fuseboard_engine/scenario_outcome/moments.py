@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import heapq
 from collections import deque
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -36,7 +37,9 @@ def watched_events(parts: Iterator[MomentPart]) -> frozenset[type[Event]]:
 
 
 def _states(part: MomentPart, outcome: Outcome, scope: Scope) -> Iterator[float]:
-    for since, _ in outcome.periods(part.state or {}, scope):
+    states = part.state or {}
+    periods = (outcome.periods(engine, states, scope) for engine in outcome.engines_in(scope))
+    for since, _ in heapq.merge(*periods):
         yield max(since, 0.0)
 
 
@@ -68,8 +71,10 @@ def _low_rates(part: MomentPart, outcome: Outcome, scope: Scope) -> Iterator[flo
 
 def _events(part: MomentPart, outcome: Outcome, scope: Scope) -> Iterator[float]:
     wanted = EVENT_TYPES[part.event or ""]
-    for event in outcome.kept:
+    for event, engine in outcome.kept:
         at = outcome.seconds(event)
+        if scope.engine not in (None, engine):
+            continue
         if type(event) is wanted and scope.covers(at) and _matches(event, part.where, scope):
             yield at
 

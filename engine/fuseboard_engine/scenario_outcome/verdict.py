@@ -25,8 +25,14 @@ class Verdict:
 
     @property
     def states(self) -> dict[str, list[State]]:
-        """The states that each breaker went through, if it changed."""
-        return {name: [state for _, state in self.outcome.states(name)] for name in self.outcome.changes}
+        """The states that each breaker went through, if it changed; with several engines, its name has its engine."""
+        several = len(self.outcome.engines) > 1
+        return {
+            f"{adapter} in {engine}" if several else adapter: [
+                state for _, state in self.outcome.states(engine, adapter)
+            ]
+            for engine, adapter in self.outcome.changes
+        }
 
     @cached_property
     def _kinds(self) -> Counter[RouteKind]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Sequence
 from typing import Any
 
 import pytest
@@ -53,10 +53,10 @@ class Watched:
         self._changed = asyncio.Event()
         self.show = Show(scenario(), self._listen)
 
-    def _listen(self, engine: Engine) -> _Nothing:
+    def _listen(self, engines: Sequence[Engine]) -> _Nothing:
         self.engines += 1
-        self.engine = engine
-        engine.subscribe(self._note)
+        (self.engine,) = engines
+        self.engine.subscribe(self._note)
         return _Nothing()
 
     def _note(self, event: Event) -> None:

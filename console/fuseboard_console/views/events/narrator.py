@@ -44,6 +44,8 @@ class EventNarrator:
         text = self._text(event, engine)
         if text is None:
             return None
+        if isinstance(event, ScenarioStep):  # it tells of the whole scenario
+            engine = ""
         when = clock(event.at) if self._begin is None else f"{(event.at - self._begin) / 1e6:6.1f} s"
         return f"{when}  {engine}: {text}" if engine else f"{when}  {text}"
 
