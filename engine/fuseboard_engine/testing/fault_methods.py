@@ -157,7 +157,7 @@ class FaultMethods(ABC):
 
         Args:
             adapter: its name.
-            delay: seconds that each call takes longer.
+            delay: seconds that a call, or data on its way, takes longer.
             for_: how many seconds the fault lasts.
             share: the share of the calls that meet it, 0..1.
         """
