@@ -58,7 +58,18 @@ def _is_server(fd: int) -> bool:
         one.detach()
 
 
-class VirtualTimeLoop(asyncio.SelectorEventLoop):
+class StoppableLoop(asyncio.SelectorEventLoop):
+    """An event loop whose time stops while threads work for it."""
+
+    in_threads = 0
+    """Number of answers of threads that the loop waits for, such as those of plain functions and of stores."""
+
+    def on_thread_answer(self, _: object) -> None:
+        """Let the time go on after the answer of a thread."""
+        self.in_threads -= 1
+
+
+class VirtualTimeLoop(StoppableLoop):
     """An event loop whose `time()` starts at 0; use it as an engine's clock: `Engine(clock=loop.time)`.
 
     Args:
@@ -70,8 +81,6 @@ class VirtualTimeLoop(asyncio.SelectorEventLoop):
         selector = _JumpingSelector()
         selector.loop = self
         self._now = 0.0
-        self.in_threads = 0
-        """Number of answers of threads that the loop waits for, such as those of plain functions and of stores."""
         self.real_io: RealIO | None = None
         """The first use of something that needs real time, which was refused."""
         self.allows_io = allow_io
@@ -111,19 +120,15 @@ class VirtualTimeLoop(asyncio.SelectorEventLoop):
         self.real_io = self.real_io or error
         return error
 
-    def on_thread_answer(self, _: object) -> None:
-        """Let the time go on after the answer of a thread."""
-        self.in_threads -= 1
-
     def wall(self) -> int:
         """Return virtual UTC microseconds, from 2026-01-01T00:00:00Z: `Engine(wall=loop.wall)`."""
         return BEGAN_AT + round(self._now * 1e6)
 
 
 def stop_time_until(answer: asyncio.Future[Any]) -> None:
-    """Stop virtual time until a thread settles a future of this loop. In any other loop this does nothing."""
+    """Stop virtual or paced time until a thread settles a future of this loop. In any other loop this does nothing."""
     loop = answer.get_loop()
-    if isinstance(loop, VirtualTimeLoop):
+    if isinstance(loop, StoppableLoop):
         loop.in_threads += 1
         answer.add_done_callback(loop.on_thread_answer)
 

@@ -6,7 +6,6 @@ between them, so latencies, waits and countdowns scale together, and a slow host
 
 from __future__ import annotations
 
-import asyncio
 import math
 import selectors
 import time
@@ -14,9 +13,12 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from fuseboard_engine.runtime.clock import wall_clock
+from fuseboard_engine.virtual_time import StoppableLoop
 
 SLOWEST, FASTEST = 0.25, 64.0
 """What a speed may be."""
+STORE_WAIT = 5.0
+"""Real seconds that the time stands still for a store that does not answer; then it goes on."""
 LATE = 0.25
 """Real seconds that the loop may be late before it stops catching up."""
 
@@ -37,17 +39,22 @@ class _PacingSelector(selectors.DefaultSelector):
     def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
         if timeout is not None and timeout <= 0:
             return super().select(0)
+        if self.loop.in_threads:
+            self.loop.hold()
+            if ready := super().select(STORE_WAIT):
+                self.loop.end_wait(due=False)
+                return ready
         seconds, exact = self.loop.plan_wait(timeout)
         ready = super().select(seconds)
         self.loop.end_wait(exact and not ready)
         return ready
 
 
-class PacedLoop(asyncio.SelectorEventLoop):
+class PacedLoop(StoppableLoop):
     """An event loop in paced time; use it as an engine's clocks: `Engine(clock=loop.time, wall=loop.wall)`.
 
     Its time starts at 0. Its wall time starts at the present and is ahead of the real one after a fast stretch, and
-    behind it after a slow one.
+    behind it after a slow one. While a store writes, its time stands still.
 
     Args:
         speed: seconds of paced time per real second.
@@ -146,6 +153,10 @@ class PacedLoop(asyncio.SelectorEventLoop):
         self._limit = self._now + timeout
         wait = (self._limit - self._paced()) / self._anchor.pace
         return max(0.0, wait), True
+
+    def hold(self) -> None:
+        """Let the time stand still during the next wait."""
+        self._limit = self._now
 
     def end_wait(self, due: bool) -> None:
         """Advance the time: to the timer that was waited for if it is `due`, else as far as real time has gone."""

@@ -7,6 +7,8 @@ from typing import Any
 
 from fuseboard_engine.command_handler import Handler
 from fuseboard_engine.commands import Command
+from fuseboard_engine.dead_letters.queue import DeadLetters
+from fuseboard_engine.dead_letters.store import DeadLetterStore
 from fuseboard_engine.engine import Engine
 from fuseboard_engine.events import CommandDone, Event
 
@@ -40,16 +42,30 @@ class OutlivingEngine(ScenarioEngine):
     running: ScenarioEngine | None = None
     """The engine that runs; None from a kill until the next start."""
     _end: Callable[[], None] | None = None
+    _letters: DeadLetterStore | None = None  # of the engine that was killed last
+
+    @property
+    def dead_letters(self) -> DeadLetters | None:
+        """The dead letters of the engine that runs. Their store outlives it."""
+        return None if self.running is None else self.running.dead_letters
+
+    @dead_letters.setter
+    def dead_letters(self, letters: DeadLetters | None) -> None:
+        """Keep none: it has no adapters."""
 
     def start_running(self, engine: ScenarioEngine) -> None:
-        """Let an engine run: publish its events from now on, and let it use the same checkpoints."""
+        """Let an engine run: publish its events from now on, and let it use the same checkpoints and dead letters."""
         self._end = engine.subscribe(self.emit)
         engine.checkpoints = self.checkpoints
+        if self._letters is not None and engine.dead_letters is not None:
+            engine.dead_letters.attach_store(self._letters)
         self.running = engine
 
     def kill(self) -> ScenarioEngine | None:
         """Return the engine that ran, whose events are not published any more; None if none ran."""
         killed, self.running = self.running, None
+        if killed is not None and killed.dead_letters is not None:
+            self._letters = killed.dead_letters.store
         if self._end is not None:
             self._end()
             self._end = None

@@ -8,7 +8,16 @@ import msgspec
 import pytest
 
 from fuseboard_engine.documents.loader import DocumentError, parse
-from fuseboard_engine.events import Event, NodeChanged, RouteFinished, ScenarioStep, StateChanged, WorkflowFinished
+from fuseboard_engine.events import (
+    CommandDone,
+    DeadLetterChanged,
+    Event,
+    NodeChanged,
+    RouteFinished,
+    ScenarioStep,
+    StateChanged,
+    WorkflowFinished,
+)
 from fuseboard_engine.scenario.model import Scenario
 from fuseboard_engine.scenario.player import Player
 from fuseboard_engine.virtual_time import run
@@ -25,15 +34,15 @@ KILL = "timeline: [{at: 1, adapter: gpt, fault: refused}, {at: 10, kill: true, d
 START = 1_767_225_600_000_000
 
 
-def made(more: str) -> Scenario:
-    return parse(BASE + more, Scenario, "mine.yaml")
+def made(more: str, base: str = BASE) -> Scenario:
+    return parse(base + more, Scenario, "mine.yaml")
 
 
-def play(more: str) -> list[Event]:
+def play(more: str, base: str = BASE) -> list[Event]:
     events: list[Event] = []
 
     async def main() -> None:
-        await Player(made(more), on_event=events.append).play()
+        await Player(made(more, base), on_event=events.append).play()
 
     run(main())
     return events
@@ -69,6 +78,16 @@ def test_an_interrupted_run_is_resumed_where_it_was() -> None:
     assert [event.state for event in events if isinstance(event, WorkflowFinished)] == ["done"]
     done = [event.node for event in events if isinstance(event, NodeChanged) and event.state == "done"]
     assert done == ["draft", "check"]
+
+
+def test_dead_letters_outlive_the_engine() -> None:
+    outage = "{at: 1, tag: all, fault: refused, for: 12}, {at: 10, kill: true}"
+    steps = f"timeline: [{outage}, {{at: 15, command: dlq_retry, args: {{all: true}}}}]\n"
+    more = f"traffic: [{{times: [5]}}]\ndead_letters: {{automatic_retry: false}}\n{steps}"
+    both = "gpt: {tags: [all]}, claude: {tags: [all]}"
+    events = play(more, BASE.replace("gpt: {latency: 0.5}, claude: {}", both))
+    assert [event.letters for event in events if isinstance(event, DeadLetterChanged)][-1] == (1,)
+    assert [event.ok for event in events if isinstance(event, CommandDone)] == [True]
 
 
 def test_kills_are_reproducible() -> None:
