@@ -183,6 +183,14 @@ def _adapter(name: str, part: Any, full: Mapping[str, Any]) -> Any:
     return own
 
 
+def with_preset(section: Any) -> Any:
+    """Return a section with the policies of the preset that it names; its own fields take precedence."""
+    if not isinstance(section, Mapping) or section.get("preset") is None:
+        return section
+    policies = {policy: _merge(_preset(section["preset"], policy), section.get(policy)) for policy in POLICIES}
+    return {**section, **{policy: merged for policy, merged in policies.items() if merged}}
+
+
 def _preset(name: Any, policy: str) -> dict[str, Any]:
     preset = PRESETS.get(name) if isinstance(name, str) else None  # type: ignore[call-overload]
     return {} if preset is None else preset.sections.get(policy, {})

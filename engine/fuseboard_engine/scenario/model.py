@@ -8,6 +8,7 @@ from typing import Annotated, Any, Final, Self
 
 from pydantic import Field, StringConstraints, model_validator
 
+from fuseboard_engine.config.loader import with_preset
 from fuseboard_engine.config.off_values import off_to_null
 from fuseboard_engine.config.settings import allow_off
 from fuseboard_engine.documents.loader import read
@@ -52,8 +53,11 @@ class Scenario(EnginePart):
 
     @model_validator(mode="before")
     @classmethod
-    def _read_off(cls, data: Any) -> Any:
-        return off_to_null(data, cls)
+    def _read_off_and_presets(cls, data: Any) -> Any:
+        data = with_preset(off_to_null(data, cls))
+        if isinstance(data, Mapping) and isinstance(adapters := data.get("adapters"), Mapping):
+            data = {**data, "adapters": {name: with_preset(part) for name, part in adapters.items()}}
+        return data
 
     @model_validator(mode="after")
     def _check(self) -> Self:

@@ -8,21 +8,26 @@ from collections.abc import Callable, Coroutine, Iterable, Sequence
 from random import Random
 from typing import Any
 
+from msgspec.structs import replace
+
 from fuseboard_engine.command_handler import Report
 from fuseboard_engine.commands import Command
 from fuseboard_engine.config.factory import build_from_settings
+from fuseboard_engine.dead_letters.letter import DONE
+from fuseboard_engine.dead_letters.operator_retry import selection_of
 from fuseboard_engine.documents.validation_errors import did_you_mean
 from fuseboard_engine.events import CommandDone, Event, FaultEnded, FaultInjected
 from fuseboard_engine.faults.table import FAULTS, values_of
 from fuseboard_engine.retry.default_table import DEFAULT_TABLE
 from fuseboard_engine.runtime.clock import wall_clock
+from fuseboard_engine.runtime.formatting import plural
 from fuseboard_engine.scenario.model import Scenario
 from fuseboard_engine.scenario.scenario_engine import OutlivingEngine, ScenarioEngine
 from fuseboard_engine.scenario.scenario_time import ScenarioTime
 from fuseboard_engine.scenario.timeline import steps_after
 from fuseboard_engine.scenario.traffic import workflow_of
 from fuseboard_engine.scenario_file.settings import changed, engine_part_of, settings_of
-from fuseboard_engine.scenario_file.step import StepPart
+from fuseboard_engine.scenario_file.step import CHANGES_OF_LETTERS, StepPart
 from fuseboard_engine.simulation.adapter import SimulatedAdapter
 from fuseboard_engine.simulation.recorded_calls import recorded_rules
 from fuseboard_engine.workflow.checkpoints import Checkpoints
@@ -93,7 +98,11 @@ class PlayedEngine:
         return build_from_settings(
             self._settings,
             kind,
-            handlers={"inject": self._inject, "heal": self._heal},
+            handlers={
+                "inject": self._inject,
+                "heal": self._heal,
+                **dict.fromkeys(CHANGES_OF_LETTERS, self._change_letters),
+            },
             operators_clock=time.wall if time.paced is None else wall_clock,
             table=(*recorded_rules(self._scenario.adapters.values()), *DEFAULT_TABLE),
             clock=time.loop.time,
@@ -242,6 +251,20 @@ class PlayedEngine:
 
         handle = self._time.loop.call_later(step.lasts or 0.0, give)
         self._timers.append(handle)
+
+    def _change_letters(self, command: Command, report: Report) -> None:
+        """Archive, unarchive, discard or purge the dead letters that a command selects."""
+        letters, selection = self.engine.dead_letters, replace(selection_of(command.args), engine=self.name)
+        if letters is None:
+            raise ValueError("this engine keeps no dead letters")
+        change = command.verb.removeprefix("dlq_")
+        do = getattr(letters, change)
+
+        async def carry_out() -> None:
+            number = await do(selection, actor=command.actor)
+            report(True, f"{plural(number, 'dead letter')} {DONE[change]}")
+
+        self._time.loop.call_soon_threadsafe(lambda: self.run(carry_out()))
 
     # ---------------------------------------------------------------- faults
 

@@ -7,6 +7,7 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, StringConstraints, model_validator
 
 from fuseboard_engine.breaker.policy import BreakerPolicy
+from fuseboard_engine.config.presets import PresetName
 from fuseboard_engine.config.sections import HealthSection
 from fuseboard_engine.faults.table import Share
 from fuseboard_engine.policy_base import Count, Seconds, SomeSeconds
@@ -42,6 +43,7 @@ class AdapterPart(Part):
         default="wait", description="what calls beyond the capacity do: wait for a place, or fail with 503"
     )
     stands_for: str = Field(default="", max_length=300, description="the function of the application it stands for")
+    preset: PresetName | None = Field(default=None, description="policies that its own ones change")
     breaker: BreakerPolicy | None = Field(default=None, description="its own breaker policy")
     retry: RetryPolicy | None = Field(default=None, description="its own retry policy")
     tags: tuple[str, ...] = Field(default=(), description="words to filter by")

@@ -9,6 +9,7 @@ from typing import Annotated, Any
 from pydantic import BeforeValidator, Field
 
 from fuseboard_engine.breaker.policy import BreakerPolicy
+from fuseboard_engine.config.presets import PresetName
 from fuseboard_engine.config.sections import (
     ChainSection,
     DegradationSection,
@@ -64,6 +65,7 @@ class ScenarioDegradation(DegradationSection):
 class EnginePart(Part):
     """What a scenario says about its engine."""
 
+    preset: PresetName | None = Field(default=None, description="policies that those of the scenario change")
     fault_tolerance: FaultToleranceSection = Field(default_factory=FaultToleranceSection, description="the main switch")
     breaker: BreakerPolicy = Field(default_factory=BreakerPolicy, description="policy of every adapter without its own")
     retry: RetryPolicy = Field(default_factory=RetryPolicy, description="policy of every adapter without its own")

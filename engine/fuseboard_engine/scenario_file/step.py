@@ -48,7 +48,11 @@ else:
     """A part with one field per parameter of a fault."""
 
 
-WITHOUT_ADAPTER = ("reset_all", "dlq_retry", "dlq_stop", "resume")
+CHANGES_OF_LETTERS: Final = ("dlq_archive", "dlq_unarchive", "dlq_discard", "dlq_purge")
+"""The commands on dead letters that an operator gives to the store, and a scenario to its engine."""
+COMMANDS: Final = (*VERBS, *CHANGES_OF_LETTERS)
+"""The commands of a scenario."""
+WITHOUT_ADAPTER = ("reset_all", "dlq_retry", "dlq_stop", "resume", *CHANGES_OF_LETTERS)
 """The commands that do not concern one adapter."""
 
 
@@ -95,8 +99,8 @@ class StepPart(_FaultParameters):
     @field_validator("command")
     @classmethod
     def _check_verb(cls, command: str | None) -> str | None:
-        if command is not None and command not in VERBS:
-            raise ValueError(f"there is no command {command!r}; {did_you_mean(command, VERBS)}")
+        if command is not None and command not in COMMANDS:
+            raise ValueError(f"there is no command {command!r}; {did_you_mean(command, COMMANDS)}")
         return command
 
     @model_validator(mode="after")

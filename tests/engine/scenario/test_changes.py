@@ -124,6 +124,22 @@ def test_dead_letters_are_retried_by_command() -> None:
     assert any(isinstance(event, DeadLetterChanged) for event in events)
 
 
+def test_dead_letters_are_discarded_by_command() -> None:
+    events = play(
+        "dead_letters: {automatic_retry: false}\ntraffic: [{type: mail, times: [2, 3]}, {type: fax, times: [2]}]\n"
+        "timeline:\n  - {at: 1, adapter: gpt, fault: refused}\n  - {at: 1, adapter: eu.claude, fault: refused}\n"
+        "  - {at: 8, command: dlq_archive, args: {task_type: fax}}\n"
+        "  - {at: 9, command: dlq_discard, args: {task_type: mail}}\n"
+        "  - {at: 10, command: dlq_purge, args: {}}\n"
+    )
+    done = [event for event in events if isinstance(event, CommandDone)]
+    assert [(event.verb, event.ok, event.detail) for event in done] == [
+        ("dlq_archive", True, "1 dead letter archived"),
+        ("dlq_discard", True, "2 dead letters discarded"),
+        ("dlq_purge", False, "this does not say which dead letters; name some, or all"),
+    ]
+
+
 @pytest.mark.parametrize("args", ["", ", args: {run: publish-8f00}"])
 def test_failed_runs_are_resumed_by_command(args: str) -> None:
     events = play(

@@ -50,6 +50,17 @@ def test_degraded_answers_come_when_a_chain_is_exhausted() -> None:
     assert all(route.success or route.degraded for route in routes)
 
 
+def test_presets_are_changed_by_the_fields_of_the_file() -> None:
+    own = BASE.replace("claude: {}", "claude: {preset: conservative, breaker: {failure_threshold: 7}}")
+    scenario = made("preset: aggressive\nbreaker: {failure_threshold: 4}\n", own)
+    assert (scenario.breaker.failure_threshold, scenario.breaker.recovery_timeout) == (4, 0.5)
+    assert (scenario.retry.base_delay, scenario.retry.max_attempts) == (0.05, 1)
+    breaker = scenario.adapters["claude"].breaker
+    assert breaker is not None
+    assert (breaker.failure_threshold, breaker.failure_rate) == (7, 0.5)
+    assert "preset: there is no 'agressive' here; did you mean aggressive?" in mistakes("preset: agressive\n")
+
+
 def test_degradation_takes_options() -> None:
     _, events, _ = play(made(ALL_OUT + "degradation: {default: {answer: {text: later}, name: sorry}}\n"))
     assert any(isinstance(event, RouteFinished) and event.degraded for event in events)
