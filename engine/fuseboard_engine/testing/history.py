@@ -6,9 +6,6 @@ from collections import Counter
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any, Final
 
-from pydantic import ValidationError
-
-from fuseboard_engine.documents.validation_errors import error_messages, join_messages
 from fuseboard_engine.engine import Engine
 from fuseboard_engine.events import Event, RouteFinished, State, StateChanged
 from fuseboard_engine.scenario_file.expectation_checks import expectation_contradictions
@@ -16,6 +13,7 @@ from fuseboard_engine.scenario_file.expectations import ExpectPart
 from fuseboard_engine.scenario_outcome.judge import events_to_keep, failures_of, moment
 from fuseboard_engine.scenario_outcome.outcome import Outcome
 from fuseboard_engine.testing.clocks import CLOCKS
+from fuseboard_engine.testing.parts import make_part
 
 CountLimit = int | Mapping[str, int]
 """A number that there must be at least, or `{"at_least": 2, "at_most": 5}`."""
@@ -214,7 +212,7 @@ class EngineHistory:
             AssertionError: an expectation failed; the text has a line for each, and what happened.
             ValueError: an expectation contradicts itself, or names an adapter that is not there.
         """
-        given = {name: value for name, value in locals().items() if name != "self" and value is not None}
+        given = {name: value for name, value in locals().items() if name != "self"}
         __tracebackhide__ = True
         part = self._part(given)
         outcome = self._outcome(events_to_keep([part]))
@@ -223,10 +221,7 @@ class EngineHistory:
 
     def _part(self, given: Mapping[str, Any]) -> ExpectPart:
         """Return a set of expectations as a scenario has it. Raise ValueError if it cannot be one."""
-        try:
-            part = ExpectPart.model_validate(given)
-        except ValidationError as error:
-            raise ValueError(join_messages(error_messages(error.errors(), given, {}, ExpectPart))) from None
+        part = make_part(ExpectPart, given)
         adapters = {adapter.name: adapter for adapter in self.engine.registry}
         wrong = [
             f"{'.'.join(map(str, place[1:]))}: {text}"

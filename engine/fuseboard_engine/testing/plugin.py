@@ -15,6 +15,7 @@ import pytest
 if TYPE_CHECKING:
     from fuseboard_engine.engine import Engine
     from fuseboard_engine.testing.faults import Faults
+    from fuseboard_engine.testing.world import World
 
 _SCENARIO: Final = re.compile(rb"^scenario[ \t]*:[ \t]*[^\s#]", re.MULTILINE)
 _HEAD: Final = 65_536  # bytes of a file in which its key `scenario` is looked for
@@ -98,6 +99,19 @@ def faults_of() -> Iterator[Callable[[Engine], Faults]]:
     yield faults
     for one in reversed(made):
         one.close()
+
+
+@pytest.fixture
+def world() -> Iterator[World]:
+    """An engine without adapters in virtual time, to which a test adds simulated ones: `world.adapter("gpt")`.
+
+    For policies of its own a test makes one itself: `World(breaker=...)`, from `fuseboard.testing`.
+    """
+    from fuseboard_engine.testing.world import World
+
+    world = World()
+    yield world
+    world.close()
 
 
 def pytest_configure(config: pytest.Config) -> None:

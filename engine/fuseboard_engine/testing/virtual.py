@@ -52,6 +52,9 @@ def virtual_time(test: Callable[P, Coroutine[Any, Any, T]] | None = None, /, *, 
 
 def run(main: Coroutine[Any, Any, T], *, allow_io: bool = False) -> T:
     """Run a coroutine to its end in virtual time and return its result; see `virtual_time`."""
+    if CLOCKS.began_at is not None:
+        main.close()
+        raise RuntimeError("virtual time runs already: a test in virtual time cannot run another one")
     loop = TickingLoop(allow_io=allow_io)
     guard = nullcontext() if allow_io else refuse_blocking_io(loop)
     with _same_random_numbers(), CLOCKS.follow(loop), guard, asyncio.Runner(loop_factory=lambda: loop) as runner:
