@@ -11,7 +11,6 @@ from __future__ import annotations
 import math
 import random
 import threading
-import time
 import warnings
 from collections.abc import Callable
 from operator import attrgetter
@@ -46,7 +45,7 @@ from fuseboard_engine.events import (
     WaitExtended,
 )
 from fuseboard_engine.policy_base import LONGEST_WAIT
-from fuseboard_engine.runtime.clock import wall_clock
+from fuseboard_engine.runtime.clock import engine_clocks
 from fuseboard_engine.runtime.forks import call_after_fork
 
 DEFAULT_RATE_WINDOW = 100  # calls in the window of a rate when the policy sets no window
@@ -81,14 +80,15 @@ class CircuitBreaker:
         name: str,
         policy: BreakerPolicy | None = None,
         *,
-        clock: Callable[[], float] = time.monotonic,
+        clock: Callable[[], float] | None = None,
         on_event: Callable[[Event], None] | None = None,
-        wall: Callable[[], int] = wall_clock,
+        wall: Callable[[], int] | None = None,
         rng: Callable[[], float] = random.random,
     ) -> None:
+        usual = engine_clocks()
         self.name = name
-        self.clock = clock
-        self.wall = wall
+        self.clock = clock or usual.monotonic
+        self.wall = wall or usual.wall
         self.fast_path = FastPath()
         """Counts that permits and `guard` update without the lock. Internal."""
         self.ejection_limits: EjectionLimits | None = None

@@ -59,7 +59,10 @@ class Faults(FaultMethods, EngineHistory):
         self.engine.heal_fault(adapter)
 
     def close(self) -> None:
-        """End all faults; the engine takes others as it did before."""
+        """End all faults and reset the breakers. The engine takes faults as it did before."""
         self._unsubscribe()
         self.engine.faults.allow(False)
         self.engine.faults.allow(self._allowed)
+        for adapter in self.engine.registry:
+            if adapter.breaker.state in ("closed", "open", "half_open"):
+                adapter.breaker.reset(actor="test")
