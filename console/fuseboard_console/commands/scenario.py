@@ -109,7 +109,7 @@ def run(args: Namespace) -> int:
     from fuseboard_console.cli.output import complain_of_document
     from fuseboard_console.scenario_actions.from_recording import write_scenario
     from fuseboard_engine.documents.loader import DocumentError
-    from fuseboard_storage.errors import RecordingError
+    from fuseboard_storage.errors import RecordingError, RecordingNotWritable
 
     actions = {
         "list": _list,
@@ -127,7 +127,7 @@ def run(args: Namespace) -> int:
         names = getattr(args, "scenario", ())
         given = [names] if isinstance(names, str) else names
         complain_of_document(error, *given, getattr(args, "record", None) or "")
-        return exit_codes.BAD_INPUT
+        return exit_codes.NOT_DONE if isinstance(error, RecordingNotWritable) else exit_codes.BAD_INPUT
 
 
 def _list(args: Namespace) -> int:
@@ -140,8 +140,13 @@ def _list(args: Namespace) -> int:
 def _show(args: Namespace) -> int:
     from fuseboard_console.cli.output import print_out
     from fuseboard_console.scenario_actions.files import find
+    from fuseboard_console.text.safe_text import escaped_text
+    from fuseboard_engine.documents.loader import read_text
 
-    print_out(find(args.scenario).read_text(encoding="utf-8"), end="")
+    text = read_text(find(args.scenario))
+    if sys.stdout.isatty():  # a terminal executes what a file may hold
+        text = "\n".join(escaped_text(line, len(line)) for line in text.split("\n"))
+    print_out(text, end="")
     return exit_codes.OK
 
 

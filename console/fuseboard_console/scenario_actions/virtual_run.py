@@ -38,6 +38,9 @@ def play_virtually(
         progress: called with each event's seconds of the scenario.
         recording: the file to record to.
         on_event: called with each event.
+
+    Raises:
+        RecordingNotWritable: events are missing in the recording.
     """
     loop = VirtualTimeLoop()
     began, narrator = loop.wall(), EventNarrator(loop.wall())

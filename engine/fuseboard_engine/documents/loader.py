@@ -66,7 +66,12 @@ def parse(text: str, model: type[M], name: str) -> M:
 
 def load(path: Path) -> Document:
     """Return the unvalidated content of a YAML or TOML file. Raises DocumentError."""
-    name = str(path).encode("utf-8", "backslashreplace").decode()
+    return load_text(read_text(path).replace("\r\n", "\n"), _name_of(path))
+
+
+def read_text(path: Path) -> str:
+    """Return the text of a file. Raises DocumentError if it cannot be read, is not UTF-8 or too large."""
+    name = _name_of(path)
     try:
         with path.open("rb") as file:
             data = file.read(MAX_BYTES + 1)
@@ -76,7 +81,11 @@ def load(path: Path) -> Document:
         raise DocumentError(f"{name}: cannot be read: {reason}") from error
     if len(data) > MAX_BYTES:
         raise DocumentError(f"{name}: too large: it has more than {MAX_BYTES // 1_000_000} million bytes")
-    return load_text(text.replace("\r\n", "\n"), name)
+    return text
+
+
+def _name_of(path: Path) -> str:
+    return str(path).encode("utf-8", "backslashreplace").decode()
 
 
 def error_reason(error: Exception) -> str:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import pytest
 
 from fuseboard_console.cli import exit_codes
+from fuseboard_console.cli.main import run
 from fuseboard_engine.documents.loader import parse
 from fuseboard_engine.scenario.model import Scenario, load
+from fuseboard_storage import Recorder
 from support.command_line import fuseboard
 
 FAILING = """
@@ -135,3 +138,31 @@ def test_a_file_of_the_same_kind_is_replaced(failing: Path, words: tuple[str, ..
 
 def test_what_is_written_to_standard_output_by_name_arrives(failing: Path) -> None:
     assert '"title"' in fuseboard("scenario", "schema", "/dev/stdout").stdout
+
+
+def test_what_is_no_text_cannot_be_shown(tmp_path: Path) -> None:
+    (tmp_path / "bytes.yaml").write_bytes(b"\xff\xfe")
+    for name, said in (("bytes.yaml", "it is not UTF-8 text"), (".", "directory")):
+        done = fuseboard("scenario", "show", name, cwd=tmp_path)
+        assert (done.returncode, done.stdout) == (exit_codes.BAD_INPUT, "")
+        assert "cannot be read" in done.stderr and said in done.stderr
+
+
+def test_a_terminal_does_not_execute_what_a_shown_file_holds(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "hostile.yaml"
+    file.write_text("# \x1b[2J\nnext: line\n")
+    assert run(["scenario", "show", str(file)]) == exit_codes.OK
+    assert capsys.readouterr().out == file.read_text()
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
+    assert run(["scenario", "show", str(file)]) == exit_codes.OK
+    assert capsys.readouterr().out == "# \\e[2J\nnext: line\n"
+
+
+def test_a_run_whose_recording_is_not_complete_fails(
+    failing: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(Recorder, "written", 7)
+    assert run(["scenario", "run", str(failing), "--record", str(tmp_path / "kept.db")]) == exit_codes.NOT_DONE
+    assert "events could not be written. Free disk space, or choose another path." in capsys.readouterr().err
