@@ -50,6 +50,14 @@ def test_after_the_last_step_it_counts_down_to_the_end() -> None:
     assert captions(playing(last, alive=15), 15)[1].endswith("in 45 s: the end ")
 
 
+def test_what_happens_is_whole_before_anything_is_said_of_what_follows() -> None:
+    text = "The network to the models fails; callers get nothing"
+    title, now = captions(playing(step(text=text, title=f"{TITLE}, as on Monday")), 6, word=True)
+    assert now == f"{' ' * 11}▸ {text}       in 13 s "
+    assert title == f" SCENARIO  {TITLE}, as on Monday{' ' * 9}6 of 60 s "
+    assert captions(playing(step(text=text)), 6, cells=81)[1] == f" ▸ {text}  in 13 s: Prefect recove…"
+
+
 def test_at_the_end_it_names_the_keys_that_go_on() -> None:
     ended = step(text="The scenario has ended", ends=True, position=60.0, next_in=None)
     title, now = captions(playing(ended, alive=90), 90, keys=CaptionKeys("0", "L"))

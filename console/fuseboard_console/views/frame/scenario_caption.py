@@ -20,9 +20,10 @@ LEAST = 16
 TWO_LINES = 20
 """Rows of the terminal from which on the caption has a line for its title."""
 _NEXT = 30  # cells that what comes next keeps
+_NEXT_TEXT = 12  # cells below which it is not said what comes next, only when
 _WORD = " SCENARIO "
 _BAR = 12
-_WIDE = 60  # cells from which on there is a bar
+_WIDE = 60  # cells from which on there is a bar, if it leaves the title whole
 _LONGEST = 86_400.0
 
 
@@ -80,41 +81,43 @@ def _plays(board: Board, step: ScenarioStep, now: int) -> bool:
 def _title(step: ScenarioStep, now: int, cells: int, glyphs: Glyphs) -> Line:
     position = seconds_in(step, now)
     share = position / step.duration
-    bar = _BAR if cells >= _WIDE else 0
-    full = round(share * bar)
     pace: Line = ()
     if step.clock_at and not step.ends:
         stopped = Span(f"{glyphs.pause} stopped", "warn+strong")
         pace = (Span(f"{glyphs.play} {glyphs.times}{step.pace:g}", "muted") if step.pace else stopped, Span("  "))
-    right: Line = (
-        *pace,
-        Span(f"{position:.0f} of {step.duration:g} s", "text"),
-        Span(" "),
-        Span(glyphs.bar_full * full, "info"),
-        Span(glyphs.bar_rest * (bar - full), "quiet"),
-        Span(" "),
-    )
-    return _spread((Span(" "), Span(safe_text(step.title, 300), "text")), right, cells, line_width(right))
+    left: Line = (Span(" "), Span(safe_text(step.title, 300), "text"))
+    right: Line = (*pace, Span(f"{position:.0f} of {step.duration:g} s", "text"), Span(" "))
+    if cells >= _WIDE and line_width((*left, *right)) + _BAR + 3 <= cells:
+        full = round(share * _BAR)
+        bar = (Span(glyphs.bar_full * full, "info"), Span(glyphs.bar_rest * (_BAR - full), "quiet"))
+        right = (*right, *bar, Span(" "))
+    return _spread(left, right, cells, line_width(right))
 
 
 def _happening(step: ScenarioStep, now: int, cells: int, glyphs: Glyphs, keys: CaptionKeys) -> Line:
     left: Line = (Span(f" {glyphs.scenario} ", "info"), Span(safe_text(step.text, 300), "strong"))
-    follows = _follows(step, now, keys)
-    right: Line = (Span(f"{follows} ", "muted"),) if follows else ()
-    return _spread(left, right, cells, _NEXT)
-
-
-def _follows(step: ScenarioStep, now: int, keys: CaptionKeys) -> str:
-    """Return what comes next and when."""
     if step.ends:
         again, leave = keys.again and f"{keys.again} plays it again", keys.leave and f"{keys.leave} leaves it"
-        return ", ".join(filter(None, (again, leave)))
+        return _spread(left, _right(", ".join(filter(None, (again, leave)))), cells, _NEXT)
+    when, what = _follows(step, now)
+    least = line_width(_right(when))
+    if cells - line_width(left) - 2 < least + _NEXT_TEXT:
+        return _spread(left, _right(when), cells, least)  # what happens is more than what follows
+    return _spread(left, _right(f"{when}: {what}" if when else ""), cells, least + _NEXT_TEXT)
+
+
+def _right(text: str) -> Line:
+    return (Span(f"{text} ", "muted"),) if text else ()
+
+
+def _follows(step: ScenarioStep, now: int) -> tuple[str, str]:
+    """Return when something comes next, and what; empty if that is not known."""
     passed = max(0.0, (now - step.at) / SECOND)
     if step.next_in is not None:
-        return f"in {_wait(step.next_in - passed)}: {safe_text(step.next_text, 300)}"
+        return f"in {_wait(step.next_in - passed)}", safe_text(step.next_text, 300)
     if step.duration > 0:
-        return f"in {_wait(step.duration - step.position - passed)}: the end"
-    return ""
+        return f"in {_wait(step.duration - step.position - passed)}", "the end"
+    return "", ""
 
 
 def _wait(seconds: float) -> str:
