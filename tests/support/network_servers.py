@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Final
 
 from support.paths import ROOT
-from support.waiting import PATIENCE
 
 CERTIFICATE: Final = ROOT / "tests" / "support" / "tls" / "localhost.pem"
 """A certificate for localhost with its key, for tests only. Nobody has signed it."""
@@ -26,7 +25,7 @@ def open_files() -> int:
 
 
 class Peer:
-    """A connection of a client: what it sends and receives, each within `PATIENCE`."""
+    """A connection of a client: what it sends and receives. The test's own time limit ends what never comes."""
 
     def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.reader, self.writer = reader, writer
@@ -34,15 +33,15 @@ class Peer:
     async def send(self, data: bytes) -> None:
         """Send data."""
         self.writer.write(data)
-        await asyncio.wait_for(self.writer.drain(), PATIENCE)
+        await self.writer.drain()
 
     async def receive(self, size: int) -> bytes:
         """Return so many bytes. Raises IncompleteReadError if the connection ends before."""
-        return await asyncio.wait_for(self.reader.readexactly(size), PATIENCE)
+        return await self.reader.readexactly(size)
 
     async def rest(self) -> bytes:
         """Return everything until the connection ends in order."""
-        return await asyncio.wait_for(self.reader.read(), PATIENCE)
+        return await self.reader.read()
 
     async def ask(self, data: bytes) -> bytes:
         """Send data to a server that echoes it, and return as many bytes."""
@@ -65,13 +64,13 @@ class Peer:
 @asynccontextmanager
 async def connected(host: str, port: int, tls: ssl.SSLContext | None = None) -> AsyncIterator[Peer]:
     """Connect to a server while the `async with` lasts."""
-    reader, writer = await asyncio.wait_for(asyncio.open_connection(host, port, ssl=tls), PATIENCE)
+    reader, writer = await asyncio.open_connection(host, port, ssl=tls)
     try:
         yield Peer(reader, writer)
     finally:
         writer.close()
         with suppress(OSError):
-            await asyncio.wait_for(writer.wait_closed(), PATIENCE)
+            await writer.wait_closed()
 
 
 async def echo(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

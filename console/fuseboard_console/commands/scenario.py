@@ -250,11 +250,10 @@ def _run_virtually(args: Namespace) -> int:
     import tempfile
 
     from fuseboard_console.cli.output import complain, is_dumb
-    from fuseboard_console.scenario_actions.files import find
+    from fuseboard_console.scenario_actions.files import find, load_for_virtual_time
     from fuseboard_console.scenario_actions.virtual_run import create_recording
-    from fuseboard_engine.scenario.model import load
 
-    scenario = load(find(args.scenario))
+    scenario = load_for_virtual_time(find(args.scenario))
     if args.replay is not None and (is_dumb() or not (sys.stdin.isatty() and sys.stdout.isatty())):
         complain("--replay needs a terminal that can show a screen. Without it, `scenario run` prints what happens.")
         return exit_codes.BAD_INPUT
@@ -317,7 +316,8 @@ def _play(args: Namespace) -> int:
     if isinstance(verdict, int):
         return verdict
     if not args.quiet:
-        for line in ["", *verdict_lines(verdict, scenario.duration)]:
+        ended = verdict_lines(verdict, scenario.duration) if scenario.traffic else ["The scenario has ended."]
+        for line in ["", *ended]:
             print_out(line)
     return exit_codes.NOT_DONE if verdict.broken else exit_codes.OK
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from fuseboard_console.text.suggestions import did_you_mean
 from fuseboard_engine.documents.loader import DocumentError
 from fuseboard_engine.scenario.model import Scenario, load
+from fuseboard_engine.scenario.played_proxies import needs_real_time
 from fuseboard_scenarios import shipped
 
 
@@ -26,17 +27,17 @@ def find(name: str) -> Path:
 
 
 def load_all(names: list[str]) -> list[tuple[Path, Scenario]]:
-    """Load scenarios, given their paths, folders or names. Return each with its file.
+    """Load scenarios for virtual time, given their paths, folders or names. Return each with its file.
 
     Raises:
-        DocumentError: Some have mistakes; the text lists those of all of them.
+        DocumentError: Some have mistakes, or need real time; the text lists those of all of them.
     """
     scenarios, mistakes = [], []
     for name in names:
         try:
             for file in _files_of(find(name)):
                 try:
-                    scenarios.append((file, load(file)))
+                    scenarios.append((file, load_for_virtual_time(file)))
                 except DocumentError as error:
                     mistakes.append(str(error))
         except DocumentError as error:
@@ -44,6 +45,18 @@ def load_all(names: list[str]) -> list[tuple[Path, Scenario]]:
     if mistakes:
         raise DocumentError("\n".join(mistakes))
     return scenarios
+
+
+def load_for_virtual_time(file: Path) -> Scenario:
+    """Load a scenario that is to play in virtual time.
+
+    Raises:
+        DocumentError: It has mistakes, or needs real time.
+    """
+    scenario = load(file)
+    if why := needs_real_time(scenario):
+        raise DocumentError(f"{file}: {why}")
+    return scenario
 
 
 def _files_of(path: Path) -> list[Path]:

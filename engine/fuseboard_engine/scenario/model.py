@@ -18,6 +18,7 @@ from fuseboard_engine.documents.validation_errors import raise_errors
 from fuseboard_engine.scenario_file.contradictions import contradictions
 from fuseboard_engine.scenario_file.engine_part import EnginePart
 from fuseboard_engine.scenario_file.expectations import Expectations
+from fuseboard_engine.scenario_file.proxy import MOST_PROXIES, ProxyPart
 from fuseboard_engine.scenario_file.settings import refused_changes
 from fuseboard_engine.scenario_file.step import StepPart
 from fuseboard_engine.scenario_file.traffic import TrafficPart
@@ -42,7 +43,10 @@ class Scenario(EnginePart):
         default=(), max_length=MOST_ENGINES, description="names of the engines; default: one, of the scenario's name"
     )
     workflows: dict[str, WorkflowPart] = Field(default={}, description="workflows that traffic runs: nodes by name")
-    traffic: tuple[TrafficPart, ...] = Field(min_length=1, description="the tasks")
+    traffic: tuple[TrafficPart, ...] = Field(default=(), description="the tasks, at least one stream")
+    proxies: dict[str, ProxyPart] = Field(
+        default={}, max_length=MOST_PROXIES, description="TCP proxies on real sockets, by name"
+    )
     timeline: tuple[StepPart, ...] = Field(default=(), description="the steps")
     expect: Expectations = Field(default=(), description="the conditions under which it passes")
 
@@ -80,6 +84,7 @@ def schema() -> dict[str, Any]:
     """
     made = Scenario.model_json_schema(by_alias=True)
     allow_off(made)
+    made["anyOf"] = [{"required": ["adapters", "traffic"]}, {"required": ["proxies"]}]
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", **made, "title": "Fuseboard scenario"}
 
 

@@ -12,6 +12,7 @@ from fuseboard_engine.events import Event
 from fuseboard_engine.scenario.captions import Captions
 from fuseboard_engine.scenario.model import Scenario
 from fuseboard_engine.scenario.played_engine import PlayedEngine
+from fuseboard_engine.scenario.played_proxies import PlayedProxies
 from fuseboard_engine.scenario.scenario_engine import ScenarioEngine
 from fuseboard_engine.scenario.scenario_time import ScenarioTime
 from fuseboard_engine.scenario.timeline import arrivals, steps_after, timeline_of
@@ -55,6 +56,7 @@ class Player:
         self._played = {name: self._new_engine(name, on_event) for name in scenario.engine_names}
         self.engines = tuple(played.engine for played in self._played.values())
         """The engines that others see, with every event; they outlive those that a scenario kills."""
+        self._proxies = PlayedProxies(scenario, self._captions.announce)
         self._checkpoints = MemoryCheckpoints()
         self._ids = itertools.count(0x8F00)
 
@@ -83,8 +85,11 @@ class Player:
         Args:
             recording: entered for the whole play, such as the result of `record(engine, path)`.
             repeat: start over at the end, until cancelled.
+
+        Raises:
+            DocumentError: a proxy cannot listen, or the scenario has proxies and plays in virtual time.
         """
-        async with recording or nullcontext():
+        async with recording or nullcontext(), self._proxies:
             for played in self._played.values():
                 played.save_runs_in(self._checkpoints)
             try:
@@ -95,6 +100,8 @@ class Player:
             finally:
                 for played in self._played.values():
                     await played.stop()
+        if not self.scenario.traffic:  # it has only proxies
+            return Verdict(self.outcome)
         return Verdict(self.outcome, judge(self.scenario.expect, self.scenario.duration, self.outcome))
 
     async def _play_once(self) -> None:
@@ -103,7 +110,7 @@ class Player:
         self.outcome = Outcome(self._time.wall(), scenario.duration, events_to_keep(scenario.expect), engines)
         for played in self._played.values():
             await played.begin()
-        if self._announces and not (self._steps and self._steps[0].at == 0):
+        if self._announces and scenario.traffic and not (self._steps and self._steps[0].at == 0):
             self._captions.announce("The traffic begins")
         try:
             async with asyncio.TaskGroup() as parts:
@@ -117,6 +124,7 @@ class Player:
         finally:
             for played in self._played.values():
                 played.end()
+            self._proxies.heal()
             if in_flight := self._in_flight():
                 await asyncio.wait(in_flight, timeout=60)
 
@@ -146,6 +154,8 @@ class Player:
                 said = step.at, step.say
             if step.engine is not None:
                 self._played[step.engine].perform(step)
+            elif step.proxy is not None:
+                self._proxies.perform(step)
         await self._time.until(self.scenario.duration)
 
     def announce_end(self) -> None:

@@ -9,6 +9,7 @@ from itertools import count, islice, pairwise
 from random import Random
 from typing import Final, NamedTuple
 
+from fuseboard_engine.network_faults.table import NETWORK_FAULTS
 from fuseboard_engine.scenario.model import Scenario
 from fuseboard_engine.scenario_file.step import StepPart
 from fuseboard_engine.scenario_file.traffic import TrafficPart
@@ -71,9 +72,9 @@ def _end_of(steps: list[_SingleStep], place: int, duration: float) -> StepPart |
     for other, _ in islice(steps, place + 1, None):
         if other.at > at:
             break
-        if other.ends_fault_of(step.adapter, step.engine):
+        if other.ends_fault_of(step.adapter, step.engine, step.proxy):
             return None
-    end = StepPart(at=at, adapter=step.adapter, engine=engine, heal=True)
+    end = StepPart(at=at, adapter=step.adapter, engine=engine, proxy=step.proxy, heal=True)
     return end.model_copy(update={"engine": step.engine, "say": _describe(end)})
 
 
@@ -101,6 +102,8 @@ def _action(step: StepPart) -> str:
         return f"traffic {step.traffic}: {change}"
     if step.command is not None:
         return f"an operator: {step.command} {step.adapter or ''}".rstrip()
+    if step.proxy is not None:
+        return f"{step.proxy}: {NETWORK_FAULTS[step.fault].sentence(step.values) if step.fault else 'connections work'}"
     if step.adapter is None:
         return "…"
     return f"{step.adapter} has recovered" if step.heal else f"{step.adapter}: {step.fault}"

@@ -9,6 +9,7 @@ from fuseboard_engine.documents.toml_locations import Location
 from fuseboard_engine.documents.validation_errors import did_you_mean
 from fuseboard_engine.scenario_file.engine_part import engine_contradictions
 from fuseboard_engine.scenario_file.expectation_checks import expectation_contradictions
+from fuseboard_engine.scenario_file.proxy import proxy_contradictions
 from fuseboard_engine.scenario_file.step import PARAMETERS, WITHOUT_ADAPTER
 from fuseboard_engine.scenario_file.workflow import workflow_contradictions
 
@@ -47,6 +48,7 @@ def contradictions(data: Mapping[str, Any]) -> Iterator[tuple[Location, str]]:
         yield from _unknown_names(("traffic", place), _mapping(stream), adapters, workflows)
     yield from _changes_of_traffic(_sequence(data.get("traffic")), timeline)
     yield from _engines(data)
+    yield from proxy_contradictions(data)
 
 
 def _unused_fields(where: Location, step: Mapping[str, Any]) -> Iterator[tuple[Location, str]]:

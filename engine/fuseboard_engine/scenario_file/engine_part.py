@@ -69,7 +69,7 @@ class EnginePart(Part):
     fault_tolerance: FaultToleranceSection = Field(default_factory=FaultToleranceSection, description="the main switch")
     breaker: BreakerPolicy = Field(default_factory=BreakerPolicy, description="policy of every adapter without its own")
     retry: RetryPolicy = Field(default_factory=RetryPolicy, description="policy of every adapter without its own")
-    adapters: dict[str, AdapterPart] = Field(min_length=1, description="the adapters by name")
+    adapters: dict[str, AdapterPart] = Field(default={}, description="the adapters by name, at least one")
     attribution: tuple[ScenarioRule, ...] = Field(default=(), description="rows that precede the built-in table")
     preference: dict[str, ChainSection] = Field(default={}, description="chain per task type; `default` for the rest")
     degraded: dict[str, Any] = Field(

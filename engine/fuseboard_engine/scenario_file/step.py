@@ -10,20 +10,27 @@ from pydantic import Field, create_model, field_validator, model_validator
 from fuseboard_engine.commands import VERBS
 from fuseboard_engine.documents.validation_errors import did_you_mean
 from fuseboard_engine.faults.table import FAULTS
+from fuseboard_engine.network_faults.table import NETWORK_FAULTS
 from fuseboard_engine.policy_base import Seconds, SomeSeconds
 from fuseboard_engine.scenario_file.part import JsonData, Part
 from fuseboard_engine.scenario_file.traffic import Rate
 
 if TYPE_CHECKING:
     FaultName = str
+    AnyFaultName = str
 else:
     FaultName = Literal[*FAULTS]
     """A name in `FAULTS`."""
+    AnyFaultName = Literal[*dict.fromkeys((*FAULTS, *NETWORK_FAULTS))]
+    """A name in `FAULTS` or in `NETWORK_FAULTS`."""
+
+_PARAMETERS: Final = (
+    *((kind, parameter) for kind, fault in FAULTS.items() for parameter in fault.parameters),
+    *((kind, parameter) for kind, fault in NETWORK_FAULTS.items() for parameter in fault.parameters),
+)
 
 PARAMETERS: Final[Mapping[str, tuple[str, ...]]] = {
-    parameter.name: tuple(kind for kind, fault in FAULTS.items() if parameter in fault.parameters)
-    for fault in FAULTS.values()
-    for parameter in fault.parameters
+    parameter.name: tuple(kind for kind, other in _PARAMETERS if other == parameter) for _, parameter in _PARAMETERS
 }
 """The faults that take each parameter, by the parameter's name."""
 
@@ -41,8 +48,7 @@ else:
                     description=f"for {' and '.join(PARAMETERS[parameter.name])}: {parameter.description}",
                 ),
             )
-            for fault in FAULTS.values()
-            for parameter in fault.parameters
+            for _, parameter in _PARAMETERS
         },
     )
     """A part with one field per parameter of a fault."""
@@ -61,11 +67,12 @@ class StepPart(_FaultParameters):
 
     at: Seconds = Field(description="seconds from the beginning")
     say: str = Field(default="", description="text for spectators")
-    fault: FaultName | None = Field(default=None, description="the fault that begins")
+    fault: AnyFaultName | None = Field(default=None, description="the fault that begins")
     heal: bool = Field(default=False, description="the fault ends")
     command: str | None = Field(default=None, description="an operator's command")
     adapter: str | None = Field(default=None, description="the adapter it applies to")
     tag: str | None = Field(default=None, description="it applies to every adapter with this tag")
+    proxy: str | None = Field(default=None, description="the proxy whose connections it applies to")
     engine: str | None = Field(default=None, description="the engine it applies to; default: all")
     lasts: SomeSeconds | None = Field(default=None, alias="for", description="seconds that the fault lasts")
     every: SomeSeconds | None = Field(default=None, description="seconds after which it happens again, and again")
@@ -84,17 +91,21 @@ class StepPart(_FaultParameters):
 
     @property
     def concerns_engines(self) -> bool:
-        """Whether it happens in an engine, and not to the traffic."""
-        return bool(self.fault or self.heal or self.command or self.set or self.kill)
+        """Whether it happens in an engine, and neither to the traffic nor to a proxy."""
+        return self.proxy is None and bool(self.fault or self.heal or self.command or self.set or self.kill)
 
     @property
     def values(self) -> dict[str, Any]:
         """The values of the parameters of its fault."""
-        return {p.name: getattr(self, p.name) for p in FAULTS[self.fault].parameters} if self.fault else {}
+        if self.fault is None:
+            return {}
+        found = FAULTS[self.fault] if self.proxy is None else NETWORK_FAULTS[self.fault]
+        return {parameter.name: getattr(self, parameter.name) for parameter in found.parameters}
 
-    def ends_fault_of(self, adapter: str | None, engine: str | None) -> bool:
-        """Return whether a fault of an engine's adapter ends here, because it is healed or gets another fault."""
-        return self.adapter == adapter and self.engine == engine and (self.heal or self.fault is not None)
+    def ends_fault_of(self, adapter: str | None, engine: str | None, proxy: str | None = None) -> bool:
+        """Return whether a fault of an engine's adapter, or of a proxy, ends here: it is healed or gets another one."""
+        same = (self.adapter, self.engine, self.proxy) == (adapter, engine, proxy)
+        return same and (self.heal or self.fault is not None)
 
     @field_validator("command")
     @classmethod
@@ -114,8 +125,20 @@ class StepPart(_FaultParameters):
             raise ValueError("an operator needs a command to give")
         if self.adapter is not None and self.tag is not None:
             raise ValueError("a step has only one of adapter and tag")
-        if (self.fault or self.heal) and self.adapter is None and self.tag is None:
+        if self.proxy is not None:
+            self._check_proxy()
+        elif (self.fault or self.heal) and self.adapter is None and self.tag is None:
             raise ValueError("set the adapter of this step, or a tag")
+        elif self.fault is not None and self.fault not in FAULTS:
+            raise ValueError(f"{self.fault} is a fault of the network: name a proxy in place of an adapter")
         if self.command not in (None, *WITHOUT_ADAPTER) and self.adapter is None and self.tag is None:
             raise ValueError(f"set the adapter to {self.command}, or a tag")
         return self
+
+    def _check_proxy(self) -> None:
+        if self.adapter is not None or self.tag is not None or self.engine is not None:
+            raise ValueError("a step has only one of proxy, adapter and tag, and a proxy belongs to no engine")
+        if not self.fault and not self.heal:
+            raise ValueError("a proxy only has faults: write fault or heal")
+        if self.fault is not None and self.fault not in NETWORK_FAULTS:
+            raise ValueError(f"a proxy has no fault {self.fault!r}; {did_you_mean(self.fault, NETWORK_FAULTS)}")

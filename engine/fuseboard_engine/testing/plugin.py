@@ -52,10 +52,13 @@ class ScenarioItem(pytest.Item):
         import asyncio
 
         from fuseboard_engine.scenario.model import load
+        from fuseboard_engine.scenario.played_proxies import needs_real_time
         from fuseboard_engine.scenario.player import Player
         from fuseboard_engine.virtual_time import VirtualTimeLoop
 
         scenario, loop = load(self.path), VirtualTimeLoop()
+        if why := needs_real_time(scenario):
+            pytest.skip(why)
 
         async def play() -> list[str]:
             return list((await Player(scenario, wall=loop.wall).play()).broken)

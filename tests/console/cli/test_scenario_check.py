@@ -13,6 +13,7 @@ import pytest
 
 from fuseboard_console.cli import exit_codes
 from fuseboard_engine.faults.table import FAULTS
+from fuseboard_engine.network_faults.table import NETWORK_FAULTS
 from fuseboard_scenarios import shipped
 from support.command_line import fuseboard
 from support.terminal import Terminal
@@ -124,11 +125,12 @@ def test_the_schema_has_the_fields_and_faults_of_a_scenario(tmp_path: Path) -> N
     schema = json.loads(file.read_text())
     assert schema == json.loads(fuseboard("scenario", "schema").stdout)
     assert schema["title"] == "Fuseboard scenario"
-    assert set(schema["required"]) == {"scenario", "title", "duration", "adapters", "traffic"}
+    assert set(schema["required"]) == {"scenario", "title", "duration"}
+    assert schema["anyOf"] == [{"required": ["adapters", "traffic"]}, {"required": ["proxies"]}]
     step = schema["$defs"]["StepPart"]
     assert step["additionalProperties"] is False
     (fault,) = (option for option in step["properties"]["fault"]["anyOf"] if "enum" in option)
-    assert fault["enum"] == list(FAULTS)
+    assert fault["enum"] == list(dict.fromkeys((*FAULTS, *NETWORK_FAULTS)))
 
 
 def test_every_scenario_that_comes_with_fuseboard_passes() -> None:
