@@ -18,7 +18,7 @@ from fuseboard_engine.breaker.policy import BreakerPolicy
 from fuseboard_engine.events import AdapterAdded, Attempt, Event, RouteFinished
 from fuseboard_engine.policy_replay.comparison import PolicyReplay
 from fuseboard_engine.policy_replay.reader import WorkloadReader
-from fuseboard_engine.policy_replay.simulation import PolicyChanges
+from fuseboard_engine.policy_replay.replayed_adapters import PolicyChanges
 from fuseboard_storage.board.histogram import value_of
 
 TASKS = 300_000

@@ -40,7 +40,13 @@ class Service:
 
 
 def engine_events(
-    services: Mapping[str, Service], *, seconds: float = 40.0, rate: float = 5.0, seed: int = 1, **options: Any
+    services: Mapping[str, Service],
+    *,
+    seconds: float = 40.0,
+    rate: float = 5.0,
+    seed: int = 1,
+    deadline: float | None = None,
+    **options: Any,
 ) -> list[Event]:
     """Return the events of an engine whose chain of services gets Poisson traffic, in virtual time."""
     dice, events = Random(seed), list[Event]()
@@ -49,6 +55,7 @@ def engine_events(
         loop = asyncio.get_running_loop()
         assert isinstance(loop, VirtualTimeLoop)
         engine = Engine("world", clock=loop.time, wall=loop.wall, rng=dice.random, **options)
+        events.extend(engine.describe())
         engine.subscribe(events.append)
         for name, service in services.items():
             engine.add_adapter(
@@ -57,7 +64,7 @@ def engine_events(
         tasks = []
         while loop.time() < seconds:
             await asyncio.sleep(dice.expovariate(rate))
-            tasks.append(asyncio.create_task(engine.execute_with_fallback({"id": f"t{len(tasks)}"})))
+            tasks.append(asyncio.create_task(engine.execute_with_fallback({"id": f"t{len(tasks)}"}, deadline=deadline)))
         await asyncio.gather(*tasks)
 
     run(whole())

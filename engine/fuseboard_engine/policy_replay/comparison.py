@@ -8,7 +8,9 @@ from math import inf
 
 from fuseboard_engine.policy_replay.estimates import Between, CallHistory
 from fuseboard_engine.policy_replay.figures import Figures, Interval, figures_of
-from fuseboard_engine.policy_replay.simulation import PolicyChanges, ReplayOutcome, Simulation
+from fuseboard_engine.policy_replay.outcome import ReplayOutcome
+from fuseboard_engine.policy_replay.replayed_adapters import PolicyChanges
+from fuseboard_engine.policy_replay.simulation import Simulation
 from fuseboard_engine.policy_replay.workload import AdapterRecord, Workload
 
 Progress = Callable[[int], None]

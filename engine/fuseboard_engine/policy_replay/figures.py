@@ -8,7 +8,7 @@ from math import ceil, floor, sqrt
 from typing import NamedTuple
 
 from fuseboard_engine.policy_replay.estimates import CallHistory, Outage
-from fuseboard_engine.policy_replay.simulation import AdapterOutcome, ReplayOutcome
+from fuseboard_engine.policy_replay.outcome import AdapterOutcome, ReplayOutcome
 
 Z = 1.959963984540054
 """The quantile of the normal distribution for an interval of 95 %."""

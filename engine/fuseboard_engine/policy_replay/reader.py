@@ -36,6 +36,7 @@ from fuseboard_engine.policy_replay.workload import (
     recorded_routing,
 )
 from fuseboard_engine.retry.policy import RetryPolicy
+from fuseboard_engine.routing.all_unavailable import LAST_RESORT, WAITED
 from fuseboard_engine.routing.policy import RoutingPolicy
 
 KINDS: tuple[type[Event], ...] = (
@@ -207,6 +208,8 @@ class WorkloadReader:
 
     def _read_change(self, load: Workload, instance: int, at: float, event: StateChanged) -> None:
         self._record(load, instance, event.adapter)
+        if event.detail == LAST_RESORT and load.routing.all_out == "last_resort":
+            return  # the replay has its own
         early = event.reason == "probe_due" and event.detail != WAIT_OVER
         if event.reason in ("reset", "by_hand", "restored") or early:
             load.by_hand += bool(event.actor)
@@ -235,7 +238,7 @@ class WorkloadReader:
         failed_at = self._failed_at.pop((instance, event.task), deque())
         end = (event.at - load.origin) / 1e6
         began = end - _seconds(event.duration)
-        if not event.strategy and len(attempts) == 1 and attempts[0].outcome == "success":
+        if not event.strategy and len(attempts) == 1 and attempts[0].outcome == "success" and not _waited(event):
             attempt = attempts[0]
             self._count_attempts(1)
             duration = _seconds(attempt.duration)
@@ -244,7 +247,7 @@ class WorkloadReader:
             record.calls.append(call)
             load.attempts += 1
             chain = self._chain((attempt.adapter, *event.left))
-            load.tasks.append(RecordedTask(call.at, chain, call))
+            load.tasks.append(RecordedTask(call.at, chain, call, deadline=_deadline(event)))
             return
         calls: list[tuple[str, RecordedCall]] = []
         refused: dict[str, str] = {}
@@ -266,12 +269,13 @@ class WorkloadReader:
             at += duration
         self._count_attempts(len(calls))
         load.attempts += len(calls)
-        load.waited += "every adapter was out" in event.why
         if event.strategy:
             load.tasks += [RecordedTask(began, self._chain((name,)), None, ((name, call),)) for name, call in calls]
         elif attempts or event.left:
             chain = self._chain([*(attempt.adapter for attempt in attempts), *event.left])
-            load.tasks.append(RecordedTask(max(0.0, began), chain, None, tuple(calls), refused or None))
+            load.tasks.append(
+                RecordedTask(max(0.0, began), chain, None, tuple(calls), refused or None, _deadline(event))
+            )
 
     def _read_call(
         self, load: Workload, instance: int, at: float, attempt: Attempt, later: tuple[Attempt, ...]
@@ -330,6 +334,16 @@ class WorkloadReader:
 def _seconds(recorded: float) -> float:
     """Return recorded seconds; 0.0 for what cannot be seconds, in a damaged file."""
     return recorded if 0.0 <= recorded <= LONGEST_WAIT else 0.0
+
+
+def _waited(event: RouteFinished) -> bool:
+    """Return whether a task waited for an adapter before its only call."""
+    return WAITED in event.why
+
+
+def _deadline(event: RouteFinished) -> float | None:
+    seconds = event.deadline
+    return seconds if seconds is not None and 0.0 < seconds <= LONGEST_WAIT else None
 
 
 def jitter_draw(policy: BreakerPolicy, openings: int, wait: float) -> float | None:

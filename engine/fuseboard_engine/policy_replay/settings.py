@@ -14,7 +14,7 @@ from fuseboard_engine.breaker.policy import BreakerPolicy
 from fuseboard_engine.documents.messages import message_for
 from fuseboard_engine.documents.validation_errors import did_you_mean
 from fuseboard_engine.policy_base import Policy
-from fuseboard_engine.policy_replay.simulation import PolicyChanges
+from fuseboard_engine.policy_replay.replayed_adapters import PolicyChanges
 from fuseboard_engine.policy_replay.workload import AdapterRecord, with_changes
 from fuseboard_engine.retry.policy import RetryPolicy
 

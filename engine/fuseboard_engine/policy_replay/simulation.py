@@ -6,104 +6,49 @@ with a clock that is set here. Only the order of events in time, which asyncio g
 
 from __future__ import annotations
 
-from array import array
-from collections.abc import AsyncIterator, Generator, Iterator, Mapping
+from collections.abc import Awaitable, Generator, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field
 from heapq import heapify, heappop, heappush
+from itertools import count
 from random import Random
 from typing import Any
 
-from fuseboard_engine.adapters.call_target import Target
-from fuseboard_engine.adapters.registry import Adapter, Registry
-from fuseboard_engine.breaker.circuit_breaker import CircuitBreaker
-from fuseboard_engine.breaker.ejection_limit import EjectionLimits
+from fuseboard_engine.adapters.registry import Adapter
 from fuseboard_engine.breaker.permit import Permit
-from fuseboard_engine.breaker.policy import BreakerPolicy
 from fuseboard_engine.errors import CircuitOpen
-from fuseboard_engine.events import AdapterAdded, ConfigReloaded, Event, StateChanged
+from fuseboard_engine.events import Event, StateChanged
 from fuseboard_engine.policy_replay.estimates import Between, CallHistory
+from fuseboard_engine.policy_replay.outcome import AdapterOutcome, ReplayOutcome
+from fuseboard_engine.policy_replay.replayed_adapters import PolicyChanges, ReplayClock, ReplayedAdapters
 from fuseboard_engine.policy_replay.rules import RecordedTable, error_of
-from fuseboard_engine.policy_replay.workload import (
-    AdapterRecord,
-    Operation,
-    RecordedCall,
-    RecordedTask,
-    Workload,
-    recorded_policy,
-    recorded_retry,
-    with_changes,
+from fuseboard_engine.policy_replay.waiting_tasks import (
+    Callback,
+    Pause,
+    RecordingOver,
+    ReplayedTask,
+    awaitable,
+    steps_of,
 )
+from fuseboard_engine.policy_replay.workload import Operation, RecordedCall, RecordedTask, Workload
 from fuseboard_engine.retry.default_table import DEFAULT_TABLE
-from fuseboard_engine.routing.attempt_runner import AttemptRunner, FailedCall, rest_of
-from fuseboard_engine.routing.features import ejection_shares
+from fuseboard_engine.retry.policy import Retry, policy_for
+from fuseboard_engine.routing.all_unavailable import AllUnavailableHandler, TryAdapter
+from fuseboard_engine.routing.attempt_runner import AttemptRunner, FailedCall, deadline_error, rest_of
 from fuseboard_engine.routing.gates import admit, reject
 from fuseboard_engine.routing.policy import limits_of
 from fuseboard_engine.routing.route import ActiveRoute
 
-Changes = Mapping[str, Any]
-"""Fields of a policy and their values."""
-
-
-@dataclass(frozen=True)
-class PolicyChanges:
-    """What to change in the recorded policies of one adapter."""
-
-    breaker: Changes = field(default_factory=dict)
-    retry: Changes = field(default_factory=dict)
-
-
-UNCHANGED = PolicyChanges()
-
 _TIMEOUT = next(rule for rule in DEFAULT_TABLE if rule.name == "timeout")
 
 
-class AdapterOutcome:
-    """What a replay did with one adapter."""
+_TOLERANCE = 0.001
+"""Seconds by which a recorded call may end after the deadline of its task, which is rounded."""
 
-    __slots__ = ("ambiguous", "calls", "estimated", "failed", "lost", "rejections", "states", "unknown", "wasted")
+_WOKEN = 2**40
+"""The number from which on steps of waiting tasks are counted: they come after what else is due at the same time."""
 
-    def __init__(self) -> None:
-        self.calls = 0
-        self.failed = 0
-        self.wasted = 0
-        """Failed calls that were made while the service was down."""
-        self.rejections = 0
-        self.lost = 0
-        """Rejections of calls that would have succeeded."""
-        self.estimated = 0
-        """Calls whose outcome was estimated, because the recording does not hold them."""
-        self.ambiguous = 0
-        """Calls and rejections with a good and a bad recorded call beside them."""
-        self.unknown = 0
-        """Tasks that passed an adapter without any recorded call."""
-        self.states: list[StateChanged] = []
-
-
-class ReplayOutcome:
-    """What a replay of one engine's work came to. Latencies are those of tasks, in seconds."""
-
-    __slots__ = ("adapters", "answered", "latencies", "tasks")
-
-    def __init__(self) -> None:
-        self.tasks = 0
-        self.answered = 0
-        self.latencies = array("d")
-        self.adapters: dict[str, AdapterOutcome] = {}
-
-
-class _Clock:
-    __slots__ = ("now",)
-
-    def __init__(self) -> None:
-        self.now = 0.0
-
-    def __call__(self) -> float:
-        return self.now
-
-
-Step = Generator[float, None, None]
-"""A route: yields the time at which it continues."""
+Steps = Generator[float | Pause, None, bool]
+"""A part of a route: yields when it continues, and returns whether the route ended."""
 
 
 class Simulation:
@@ -130,59 +75,32 @@ class Simulation:
         self._histories = histories
         self._changes = changes or {}
         self._between = between
-        self._clock = clock = _Clock()
-        self._registry = Registry()
-        self._find = self._registry.find
+        self._clock = clock = ReplayClock(load.origin)
         self._rng = Random(seed)
-        self._runner = AttemptRunner(self._registry, _ignore, RecordedTable(), clock, self._wall, self._rng.random)
-        self._draws: dict[str, Iterator[float]] = {}
         self._heap: list[tuple[float, int, Any, float]] = []
+        self._soon: list[Callback] = []
+        self._woken = count(_WOKEN)
+        self._all_out: AllUnavailableHandler | None = None
         self.outcome = ReplayOutcome()
-        routing = load.routing
-        self._limits = limits_of(routing.max_adapters, routing.max_attempts, None)
-        shares = ejection_shares(routing)
-        self._ejection_limits = EjectionLimits(shares) if shares else None
         for record in load.adapters.values():
             self.outcome.adapters[record.name] = AdapterOutcome()
-            if record.name:  # a damaged file may hold an empty one
-                self._add(record, record.policy)
-                self._restore(record)
+        self._adapters = ReplayedAdapters(load, self._changes, clock, self._rng, self._keep)
+        registry, routing = self._adapters.registry, load.routing
+        self._find = registry.find
+        self._runner = AttemptRunner(registry, _ignore, RecordedTable(), clock, clock.wall, self._rng.random)
+        self._limits = limits_of(routing.max_adapters, routing.max_attempts, None)
+        if routing.all_out != "fail":
+            self._all_out = AllUnavailableHandler(registry, routing, clock, self._new_waiting_task)
 
-    def _wall(self) -> int:
-        return self._load.origin + round(self._clock.now * 1e6)
+    def _keep(self, event: Event) -> None:
+        """Keep a breaker's change of state, and tell tasks that wait of it."""
+        if isinstance(event, StateChanged):
+            self.outcome.adapters[event.adapter].states.append(event)
+        if self._all_out is not None:
+            self._all_out.observe(event)
 
-    def _add(self, record: AdapterRecord, recorded: BreakerPolicy) -> None:
-        """Register an adapter with a breaker that has a recorded policy and its changes."""
-        changes = self._changes.get(record.name, UNCHANGED)
-        policy, retry = with_changes(recorded, changes.breaker), with_changes(record.retry, changes.retry)
-        draws = self._draws.setdefault(record.name, iter(record.draws))
-        dice = self._rng.random
-
-        def draw() -> float:
-            found = next(draws, None)
-            return dice() if found is None else found
-
-        outcome = self.outcome.adapters[record.name]
-
-        def keep(event: Event) -> None:
-            if isinstance(event, StateChanged):
-                outcome.states.append(event)
-
-        breaker = CircuitBreaker(
-            record.name, policy, clock=self._clock, on_event=keep, wall=self._wall, rng=draw
-        )  # fmt: skip
-        target = Target(_never_called, _never_streamed)
-        if self._ejection_limits is not None:
-            breaker.ejection_limits = self._ejection_limits
-            self._ejection_limits.add(record.name, record.tags, breaker.state)
-        handles = frozenset(record.handles)
-        self._registry.add(Adapter(record.name, target, breaker, retry, tags=record.tags, handles=handles))
-
-    def _restore(self, record: AdapterRecord) -> None:
-        breaker, state = self._registry[record.name].breaker, record.state
-        if state is not None:
-            with suppress(ValueError):
-                repeat_change(breaker, state)
+    def _new_waiting_task(self) -> ReplayedTask:
+        return ReplayedTask(self._clock, self._load.end, self._wake, self._soon)
 
     # ---------------------------------------------------------------- time
 
@@ -228,34 +146,67 @@ class Simulation:
         if type(what) is Permit:
             what.success(entry[3])
         elif type(what) is Operation:
-            self._operate(what)
+            self._adapters.operate(what)
+        elif type(what) is ReplayedTask:
+            if what.turn == entry[3]:
+                what.turn += 1
+                self._resume(entry[0], what.number, what.route)
         else:
             self._resume(entry[0], entry[1], what)
 
-    def _resume(self, at: float, number: int, route: Step) -> None:
+    def _resume(self, at: float, number: int, route: Generator[float | Pause, None, None]) -> None:
         until = next(route, None)
-        if until is not None:
+        if self._soon:
+            for callback in self._soon:
+                callback.run()
+            self._soon.clear()
+        if isinstance(until, Pause):
+            task = until.task
+            task.route, task.number = route, number
+            heappush(self._heap, (until.until, next(self._woken), task, task.turn))
+        elif until is not None:
             heappush(self._heap, (until, number, route, 0.0))
 
+    def _wake(self, task: ReplayedTask) -> None:
+        heappush(self._heap, (self._clock.now, next(self._woken), task, task.turn))
+
     def _finish(self) -> None:
-        for adapter in self._registry:
+        for adapter in self._adapters.registry:
             self.outcome.adapters[adapter.name].calls = adapter.calls
         self.outcome.tasks += len(self.outcome.latencies)
 
     # ---------------------------------------------------------------- routes
 
-    def _route(self, task: RecordedTask) -> Step:
+    def _route(self, task: RecordedTask) -> Generator[float | Pause, None, None]:
         route = ActiveRoute(
-            task=None, id="", type="", order=task.chain, why="", started=task.at, until=None, attempts=[],
-            limits=self._limits,
+            task=None, id="", type="", order=task.chain, why="", started=task.at,
+            until=None if task.deadline is None else task.at + task.deadline, attempts=[], limits=self._limits,
         )  # fmt: skip
-        yield from self._try_chain(task.chain, task, route)
+        if not (yield from self._try_chain(task.chain, task, route)) and self._all_out is not None:
+            with suppress(RecordingOver):
+                yield from steps_of(self._all_out.handle(route, self._try_again(task), None))
         if not route.cancel_reason:
             self.outcome.answered += route.adapter is not None
             self.outcome.latencies.append(self._clock.now - task.at)
 
-    def _try_chain(self, names: tuple[str, ...], task: RecordedTask, route: ActiveRoute) -> Step:
-        """Try adapters in order as `AttemptRunner.run_chain` does."""
+    def _try_again(self, task: RecordedTask) -> TryAdapter:
+        """Return what tries one adapter of a task whose whole chain refused."""
+
+        def try_adapter(name: str, route: ActiveRoute, retry: Retry) -> Awaitable[bool]:
+            return awaitable(self._try_chain((name,), task, route, retry, again=True))
+
+        return try_adapter
+
+    def _try_chain(
+        self,
+        names: tuple[str, ...],
+        task: RecordedTask,
+        route: ActiveRoute,
+        retry: Retry = None,
+        *,
+        again: bool = False,
+    ) -> Steps:
+        """Try adapters in order as `AttemptRunner.run_chain` does. Return whether the route ended."""
         clock, runner = self._clock, self._runner
         may_return = names is route.order
         for wanted in names:
@@ -263,44 +214,54 @@ class Simulation:
             adapter = self._find(wanted)
             if adapter is None:
                 continue
+            policy = policy_for(adapter.retry, retry)
             number, wait = 0, 0.0
             while True:
-                call = self._admit(adapter, route, task, number)
+                call = self._admit(adapter, route, task, number, again)
                 if call is None:
+                    if route.expired:
+                        return True
                     if number and may_return and runner.can_fail_over(route, wanted, True) and route.return_to:
-                        yield from self._try_chain(rest_of(route), task, route)
-                        return
+                        return (yield from self._try_chain(rest_of(route), task, route, retry))
                     break
                 number += 1
                 permit, met = call
-                yield clock.now + met.duration
+                left = _seconds_left(route, clock.now, met.duration)
+                yield clock.now + (met.duration if left is None else left)
                 adapter.in_flight -= 1
-                if met.outcome == "success":
+                if left is not None:
+                    cut = FailedCall(adapter, route, policy, permit, number, wait, left)
+                    step = runner.after_failure(cut, deadline_error(route, wanted))
+                elif met.outcome == "success":
                     permit.success(met.duration)
                     route.adapter = wanted
-                    return
-                if met.outcome == "cancelled":
+                    return True
+                elif met.outcome == "cancelled":
                     permit.release()
                     route.cancel_reason = "cancelled"
-                    return
-                self.outcome.adapters[wanted].failed += met.outcome == "failure"
-                failed = FailedCall(adapter, route, adapter.retry, permit, number, wait, met.duration)
-                step = runner.after_failure(failed, error_of(met), may_return=may_return)
+                    return True
+                else:
+                    self.outcome.adapters[wanted].failed += met.outcome == "failure"
+                    failed = FailedCall(adapter, route, policy, permit, number, wait, met.duration)
+                    step = runner.after_failure(failed, error_of(met), may_return=may_return)
                 if step.then == "stop" or clock.now > self._load.end:  # nothing is known of services after the end
-                    return
+                    return True
                 if step.then == "failover":
                     if route.return_to is not None:
-                        yield from self._try_chain(rest_of(route), task, route)
-                        return
+                        return (yield from self._try_chain(rest_of(route), task, route, retry))
                     break
                 wait = self._delay(task, wanted, number, step.delay)
                 if wait > 0:
                     yield clock.now + wait
+        return False
 
     def _admit(
-        self, adapter: Adapter, route: ActiveRoute, task: RecordedTask, made: int
+        self, adapter: Adapter, route: ActiveRoute, task: RecordedTask, made: int, again: bool
     ) -> tuple[Permit, RecordedCall] | None:
-        """Return a permit and what the call will meet; None if the adapter refuses or was never called."""
+        """Return a permit and what the call will meet; None if the adapter refuses or was never called.
+
+        `again`: the whole chain of the task has refused before, and its rejections are counted.
+        """
         name, now = adapter.name, self._clock.now
         outcome, history = self.outcome.adapters[name], self._histories.get(name)
         if not made and task.refused is not None and (why := task.refused.get(name)):
@@ -312,12 +273,14 @@ class Simulation:
         if own is None and history is not None:
             call, ambiguous = history.estimate(now, self._between)
         if call is None or history is None:
-            outcome.unknown += 1
+            outcome.unknown += not again
             reject(adapter, route, "no call of it was recorded")
             return None
         outcome.ambiguous += ambiguous
         permit = admit(adapter, route, made, self._clock)
         if permit is None:
+            if again or route.expired:
+                return None
             outcome.rejections += 1
             outcome.lost += not history.is_bad(call) and call.outcome == "success"
             return None
@@ -342,61 +305,13 @@ class Simulation:
         recorded = task.call(adapter, made + 1)
         return decided if recorded is None or (changes is not None and changes.retry) else recorded.waited
 
-    # ---------------------------------------------------------------- operations
 
-    def _operate(self, operation: Operation) -> None:
-        name, event = operation.adapter, operation.event
-        adapter = self._find(name)
-        if adapter is None:
-            return
-        if isinstance(event, AdapterAdded):
-            self._registry.remove(name)
-            self._add(self._load.adapters[name], recorded_policy(event.policy))
-        elif isinstance(event, ConfigReloaded):
-            changes = self._changes.get(name, UNCHANGED)
-            if (policy := event.policies.get(name)) is not None:
-                adapter.breaker.update_policy(with_changes(recorded_policy(policy), changes.breaker))
-            if (retry := event.retry_policies.get(name)) is not None:
-                adapter.retry = with_changes(recorded_retry(retry), changes.retry)
-                adapter.budget.update_policy(adapter.retry)
-        else:
-            with suppress(ValueError):  # a damaged file may hold a wait that cannot be
-                repeat_change(adapter.breaker, event)
-
-
-def repeat_change(breaker: CircuitBreaker, event: StateChanged) -> None:
-    """Do to a breaker what a recorded change of state says was done from outside."""
-    actor = event.actor
-    match event.reason, event.after:
-        case "restored", state:
-            breaker.restore(state, wait=event.wait or 0.0, openings=event.openings, failures=event.failures)
-        case "reset", _:
-            breaker.reset(actor=actor)
-        case "probe_due", _:
-            breaker.half_open_early(event.detail)
-        case _, "open":
-            breaker.open_for(event.wait, actor=actor)
-        case _, "half_open":
-            breaker.half_open(actor=actor)
-        case _, "forced_open":
-            breaker.force_open(actor=actor)
-        case _, "disabled":
-            breaker.disable(actor=actor)
-        case _, "metrics_only":
-            breaker.metrics_only(actor=actor)
-        case _:
-            breaker.enable(actor=actor)
+def _seconds_left(route: ActiveRoute, now: float, duration: float) -> float | None:
+    """Return after how many seconds the deadline ends a call of this duration; None if it does not."""
+    if route.until is None or now + duration <= route.until + _TOLERANCE:
+        return None
+    return max(0.0, route.until - now)
 
 
 def _ignore(event: Event) -> None:
     """Discard an event."""
-
-
-async def _never_called(task: Any) -> Any:
-    raise AssertionError("a replay calls no adapter")
-
-
-async def _never_streamed(task: Any) -> AsyncIterator[Any]:
-    nothing: tuple[Any, ...] = ()
-    for item in nothing:
-        yield item

@@ -45,7 +45,8 @@ class RecordedTask(msgspec.Struct, gc=False, frozen=True):
     """One task: when it arrived, its chain, and the calls that were made for it.
 
     `only` is the call of a task that the first adapter of its chain answered at once. `refused` names adapters that
-    refused for another reason than their breaker, such as a failed health check, with that reason.
+    refused for another reason than their breaker, such as a failed health check, with that reason. `deadline` is the
+    seconds that the task could take; None: any time.
     """
 
     at: float
@@ -53,6 +54,7 @@ class RecordedTask(msgspec.Struct, gc=False, frozen=True):
     only: RecordedCall | None = None
     calls: tuple[tuple[str, RecordedCall], ...] = ()
     refused: dict[str, str] | None = None
+    deadline: float | None = None
 
     def call(self, adapter: str, number: int) -> RecordedCall | None:
         """Return the recorded call with a number on an adapter; None if there was none."""
@@ -113,7 +115,6 @@ class Workload(msgspec.Struct):
         counted: how many of them the recording only counts.
         by_hand: how often operators changed the state of a breaker.
         suppressed: how often a limit kept a breaker closed.
-        waited: how many tasks waited for an adapter to come back.
     """
 
     engine: str
@@ -127,7 +128,6 @@ class Workload(msgspec.Struct):
     counted: int = 0
     by_hand: int = 0
     suppressed: int = 0
-    waited: int = 0
 
 
 def recorded_retry(fields: dict[str, Any]) -> RetryPolicy:

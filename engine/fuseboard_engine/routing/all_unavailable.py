@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Awaitable, Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 from fuseboard_engine.adapters.registry import Adapter, Registry
 from fuseboard_engine.events import AdapterRemoved, Event, HealthChecked, ProbeChanged, StateChanged
@@ -18,6 +18,12 @@ from fuseboard_engine.routing.gates import ShuttingDown
 from fuseboard_engine.routing.policy import RoutingPolicy
 from fuseboard_engine.routing.route import ActiveRoute
 from fuseboard_engine.runtime.formatting import format_duration
+
+LAST_RESORT = "every adapter of a chain is out: a last resort"
+"""The detail of a change of state for a last resort."""
+
+WAITED = "every adapter was out, waited"
+"""What the explanation of a route says that waited, before for how long."""
 
 SHORTEST_PAUSE = 0.001  # minimum seconds between two rounds without a wake-up
 
@@ -63,24 +69,52 @@ def all_rejected(route: ActiveRoute) -> bool:
     return bool(route.attempts) and all(attempt.outcome == "rejected" for attempt in route.attempts)
 
 
-class _WaitingTask:
-    """One waiting task: its event loop and its wake-up event."""
+class Handle(Protocol):
+    """A callback that is about to run."""
 
-    __slots__ = ("loop", "wake_event")
+    def cancel(self) -> None:
+        """Prevent it."""
 
-    def __init__(self) -> None:
-        self.loop = asyncio.get_running_loop()
-        self.wake_event = asyncio.Event()
+
+class WaitingTask(Protocol):
+    """One waiting task: how it pauses, and how another one wakes it."""
 
     def wake(self) -> None:
-        """Wake the task; callable from any thread."""
+        """End its pause, or the next one if it does not pause now; callable from any thread."""
+
+    async def pause(self, seconds: float) -> None:
+        """Wait so many seconds, or until it is woken."""
+
+    def call_soon(self, callback: Callable[..., object], /, *args: Any) -> Handle:
+        """Call a function as soon as the task waits for something."""
+
+
+class _TaskOfLoop:
+    """A waiting task of an asyncio loop."""
+
+    __slots__ = ("_loop", "_wake_event", "call_soon")
+
+    def __init__(self) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._wake_event = asyncio.Event()
+        self.call_soon = self._loop.call_soon
+
+    def wake(self) -> None:
         try:
-            self.loop.call_soon_threadsafe(self.wake_event.set)
+            self._loop.call_soon_threadsafe(self._wake_event.set)
         except RuntimeError:
             pass  # its loop is closed
 
+    async def pause(self, seconds: float) -> None:
+        try:
+            async with asyncio.timeout(seconds):
+                await self._wake_event.wait()
+        except TimeoutError:
+            pass
+        self._wake_event.clear()
 
-Queue = deque[_WaitingTask]
+
+Queue = deque[WaitingTask]
 
 
 class AllUnavailableHandler:
@@ -90,12 +124,20 @@ class AllUnavailableHandler:
         registry: the adapters.
         policy: `wait` or `last_resort`, and the limits.
         clock: monotonic seconds.
+        new_waiting_task: returns the current task as one that waits; default: of the running loop.
     """
 
-    def __init__(self, registry: Registry, policy: RoutingPolicy, clock: Callable[[], float]) -> None:
+    def __init__(
+        self,
+        registry: Registry,
+        policy: RoutingPolicy,
+        clock: Callable[[], float],
+        new_waiting_task: Callable[[], WaitingTask] = _TaskOfLoop,
+    ) -> None:
         self.policy = policy
         self._find = registry.find
         self._clock = clock
+        self._new_waiting_task = new_waiting_task
         self._queues: dict[frozenset[str], Queue] = {}
         self._waiting = 0
         self._last_resort_at: dict[str, float] = {}  # adapter -> start of its last attempt; inf while it is in flight
@@ -133,14 +175,14 @@ class AllUnavailableHandler:
             return
         key = frozenset(adapter.name for adapter in chain)
         queue = self._queues.setdefault(key, deque())
-        waiter = _WaitingTask()
+        waiter = self._new_waiting_task()
         queue.append(waiter)
         self._waiting += 1
         try:
             outcome = await self._wait_in_queue(queue, waiter, route, chain, ask, retry, end)
             at_work = sum(attempt.wait + attempt.duration for attempt in route.attempts)
             waited = format_duration(max(0.0, self._clock() - started - at_work))
-            route.why += f"; every adapter was out, waited {waited}: {outcome}"
+            route.why += f"; {WAITED} {waited}: {outcome}"
         finally:
             self._waiting -= 1
             self._leave(queue, waiter)
@@ -150,7 +192,7 @@ class AllUnavailableHandler:
     async def _wait_in_queue(
         self,
         queue: Queue,
-        waiter: _WaitingTask,
+        waiter: WaitingTask,
         route: ActiveRoute,
         chain: tuple[Adapter, ...],
         ask: TryAdapter,
@@ -178,17 +220,12 @@ class AllUnavailableHandler:
                 wait = min(left, max(soonest, SHORTEST_PAUSE))
             if left <= 0:
                 return "no adapter recovered"
-            try:
-                async with asyncio.timeout(wait):
-                    await waiter.wake_event.wait()
-            except TimeoutError:
-                pass
-            waiter.wake_event.clear()
+            await waiter.pause(wait)
 
     async def _try_chain(
         self,
         queue: Queue,
-        waiter: _WaitingTask,
+        waiter: WaitingTask,
         route: ActiveRoute,
         chain: tuple[Adapter, ...],
         ask: TryAdapter,
@@ -199,7 +236,7 @@ class AllUnavailableHandler:
         route.reached, route.exception, route.error = 0, None, None
         for adapter in chain:
             # A refusal comes at once. If this callback runs first, the call is in flight, and the next task may try.
-            handing_over = waiter.loop.call_soon(self._leave, queue, waiter)
+            handing_over = waiter.call_soon(self._leave, queue, waiter)
             ended = await ask(adapter.name, route, retry)
             handing_over.cancel()
             if ended:
@@ -207,7 +244,7 @@ class AllUnavailableHandler:
         route.reached = len(route.order)
         return not all_rejected(route)
 
-    def _leave(self, queue: Queue, waiter: _WaitingTask) -> None:
+    def _leave(self, queue: Queue, waiter: WaitingTask) -> None:
         if waiter in queue:
             queue.remove(waiter)
             _wake_head(queue)
@@ -222,9 +259,7 @@ class AllUnavailableHandler:
             if since < self.policy.last_resort_every:
                 continue
             breaker = adapter.breaker
-            if breaker.state == "open" and not breaker.half_open_early(
-                "every adapter of a chain is out: a last resort"
-            ):
+            if breaker.state == "open" and not breaker.half_open_early(LAST_RESORT):
                 continue
             route.last_resort = True
             self._last_resort_at[adapter.name] = float("inf")

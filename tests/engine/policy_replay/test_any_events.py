@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from fuseboard_engine.events import Event
 from fuseboard_engine.policy_replay.comparison import PolicyReplay
 from fuseboard_engine.policy_replay.reader import EARLIER_KINDS, KINDS, TooManyAttempts, WorkloadReader
-from fuseboard_engine.policy_replay.simulation import PolicyChanges
+from fuseboard_engine.policy_replay.replayed_adapters import PolicyChanges
 from fuseboard_storage.board.histogram import value_of
 from support.any_events import events
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from fuseboard_engine import BreakerPolicy, RetryPolicy
 from fuseboard_engine.events import AdapterAdded, RouteCounts, RoutesCounted
 from fuseboard_engine.policy_replay.comparison import PolicyReplay
-from fuseboard_engine.policy_replay.simulation import PolicyChanges
+from fuseboard_engine.policy_replay.replayed_adapters import PolicyChanges
 from fuseboard_engine.policy_replay.suggestion import default_settings, suggest
 from support.policy_replays import Service, replay_of, workloads
 

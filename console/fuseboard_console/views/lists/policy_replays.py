@@ -235,8 +235,6 @@ def notes(tuning: Tuning) -> list[str]:
         found.append(
             f"The replay repeats what operators did to breakers, at the same moments: {plural(by_hand, 'change')}."
         )
-    if waited := sum(load.waited for load in loads):
-        found.append(f"{plural(waited, 'task')} waited until an adapter came back; in the replay such a task fails.")
     inferred = sorted(
         record.name for record in tuning.adapters.values() if record.retry_source and "event" not in record.retry_source
     )
