@@ -24,12 +24,17 @@ PAGE = Path(__file__).with_name("scenarios.md")
 BEGIN, END = "<!-- derived -->\n", "<!-- /derived -->"
 
 
-def measured(file: Path) -> Repetition:
-    """Record a scenario, derive one from the recording, play it, and return how well it repeats the first."""
+def measured(file: Path, engine: str = "") -> Repetition:
+    """Record a scenario, derive one from the recording, play it, and return how well it repeats the first.
+
+    Args:
+        file: the scenario.
+        engine: the engine to observe, if it has several.
+    """
 
     async def read(path: Path) -> Observation:
         async with Recording.open(path) as recording:
-            return (await observe(recording, since=None, until=None)).observation
+            return (await observe(recording, since=None, until=None, engine=engine)).observation
 
     with TemporaryDirectory() as folder:
         path = Path(folder) / "recorded.db"
@@ -57,7 +62,12 @@ def table() -> str:
         "answered",
         "repeated",
     )
-    rows = [row(name, measured(file)) for name, file in shipped().items() if can_be_repeated(load(file))]
+    rows = [
+        row(f"{name}, {engine}" if engine else name, measured(file, engine))
+        for name, file in shipped().items()
+        for engine in load(file).engines or ("",)
+        if can_be_repeated(load(file))
+    ]
     return "\n".join([f"| {' | '.join(head)} |", f"|{'---|' * len(head)}", *rows])
 
 

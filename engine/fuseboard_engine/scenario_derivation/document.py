@@ -10,11 +10,11 @@ from typing import Any, Final
 import yaml
 
 from fuseboard_engine.breaker.policy import BreakerPolicy
-from fuseboard_engine.policy_base import Policy
 from fuseboard_engine.retry.policy import RetryPolicy
 from fuseboard_engine.routing.policy import RoutingPolicy
 from fuseboard_engine.scenario_derivation.observation import Observation, ObservedAdapter, ObservedLetters
 from fuseboard_engine.scenario_derivation.one_line import OneLine
+from fuseboard_engine.scenario_derivation.policies import differing
 from fuseboard_engine.scenario_derivation.recorded_parts import counted_parts, exact_parts, spans
 from fuseboard_engine.scenario_derivation.timeline import timeline_of
 from fuseboard_engine.scenario_derivation.traffic import UNTYPED, traffic_of
@@ -62,7 +62,7 @@ def _document(observation: Observation, name: str, title: str) -> dict[str, Any]
         "title": title,
         "duration": duration,
         **_policies(breaker, retry),
-        **({"routing": routing} if (routing := _differing(RoutingPolicy, observation.routing)) else {}),
+        **({"routing": routing} if (routing := differing(RoutingPolicy, observation.routing)) else {}),
         "adapters": {
             name: _adapter(adapter, breaker, retry, exact, max(1, MOST_SPANS // len(adapters)))
             for name, adapter in adapters.items()
@@ -119,17 +119,7 @@ def slug(name: str) -> str:
 def _usual(adapters: Mapping[str, ObservedAdapter]) -> tuple[dict[str, Any], dict[str, Any]]:
     """Return the breaker and retry policies of the first adapter, as those of all that have no other."""
     first = next(iter(adapters.values()), ObservedAdapter())
-    return _differing(BreakerPolicy, first.breaker), _differing(RetryPolicy, first.retry)
-
-
-def _differing(kind: type[Policy], policy: dict[str, Any]) -> dict[str, Any]:
-    """Return the fields of a recorded policy that are not the default; none if this version does not know it."""
-    fields = {name: value for name, value in policy.items() if name in kind.model_fields}
-    try:
-        made = kind(**fields)
-    except ValueError:
-        return {}
-    return made.model_dump(mode="json", exclude_defaults=True)
+    return differing(BreakerPolicy, first.breaker), differing(RetryPolicy, first.retry)
 
 
 def _policies(breaker: dict[str, Any], retry: dict[str, Any]) -> dict[str, Any]:
@@ -139,7 +129,7 @@ def _policies(breaker: dict[str, Any], retry: dict[str, Any]) -> dict[str, Any]:
 def _adapter(
     adapter: ObservedAdapter, breaker: dict[str, Any], retry: dict[str, Any], exact: bool, most: int
 ) -> dict[str, Any]:
-    own = _differing(BreakerPolicy, adapter.breaker), _differing(RetryPolicy, adapter.retry)
+    own = differing(BreakerPolicy, adapter.breaker), differing(RetryPolicy, adapter.retry)
     part: dict[str, Any] = {}
     if own[0] != breaker:
         part["breaker"] = own[0]

@@ -73,6 +73,13 @@ class ObservedAdapter:
     retry: dict[str, Any] = field(default_factory=dict)
     tags: tuple[str, ...] = ()
     calls: ObservedCalls = field(default_factory=ObservedCalls)
+    later: dict[str, dict[str, Any]] = field(default_factory=dict)
+    """The last of its policies that took effect after its first call, by section."""
+
+    def now(self, section: str) -> dict[str, Any]:
+        """Return the policy in effect; `section` is `breaker` or `retry`."""
+        first = self.breaker if section == "breaker" else self.retry
+        return self.later.get(section, first)
 
 
 class ObservedCommand(NamedTuple):
@@ -86,6 +93,15 @@ class ObservedCommand(NamedTuple):
     adapter: str
     seconds: float | None = None
     restored: bool = False
+
+
+class ObservedPolicy(NamedTuple):
+    """A policy that took effect later: when (seconds), of which adapter, `breaker` or `retry`, and its fields."""
+
+    at: float
+    adapter: str
+    section: str
+    policy: dict[str, Any]
 
 
 class ObservedRestart(NamedTuple):
@@ -154,6 +170,7 @@ class Observation:
     commands: list[ObservedCommand] = field(default_factory=list)
     changes: list[ObservedChange] = field(default_factory=list)
     restarts: list[ObservedRestart] = field(default_factory=list)
+    policies: list[ObservedPolicy] = field(default_factory=list)
     letters: ObservedLetters | None = None
     succeeded: int = 0
     tasks: int = 0
@@ -204,7 +221,8 @@ class Observation:
         if event.adapter in self._called:  # it was not removed, so this is another engine
             self._restart()
         adapter = self._adapter(event.adapter)
-        adapter.breaker, adapter.retry, adapter.tags = event.policy, event.retry, event.tags
+        adapter.tags = event.tags
+        self._take_up(event.adapter, adapter, event.policy, event.retry)
 
     @_notes(EngineStarted)
     def _engine_started(self, event: EngineStarted) -> None:
@@ -227,11 +245,24 @@ class Observation:
 
     @_notes(ConfigReloaded)
     def _config_reloaded(self, event: ConfigReloaded) -> None:
-        """Take up changed policies of adapters that were not called before; others keep those that they began with."""
-        fresh = {name: adapter for name, adapter in self.adapters.items() if not adapter.calls.began}
-        for name, adapter in fresh.items():
-            adapter.breaker = event.policies.get(name, adapter.breaker)
-            adapter.retry = event.retry_policies.get(name, adapter.retry)
+        for name, adapter in self.adapters.items():
+            if event.ok and (name in event.policies or name in event.retry_policies):
+                self._take_up(
+                    name,
+                    adapter,
+                    event.policies.get(name, adapter.breaker),
+                    event.retry_policies.get(name, adapter.retry),
+                )
+
+    def _take_up(self, name: str, adapter: ObservedAdapter, breaker: dict[str, Any], retry: dict[str, Any]) -> None:
+        """Take up policies of an adapter: those that it begins with, until it is called, and changes from then on."""
+        if not adapter.calls.began:
+            adapter.breaker, adapter.retry = breaker, retry
+            return
+        for section, policy in (("breaker", breaker), ("retry", retry)):
+            if policy and policy != adapter.now(section):
+                self.policies.append(ObservedPolicy(self.ended, name, section, policy))
+                adapter.later[section] = policy
 
     @_notes(PreferenceSet)
     def _preference_set(self, event: PreferenceSet) -> None:

@@ -9,8 +9,8 @@ from fuseboard_engine.scenario_derivation.observation import Observation
 
 
 def can_be_repeated(scenario: Scenario) -> bool:
-    """Return whether a derived scenario has all that matters in this one: not other engines, and not health checks."""
-    return not scenario.engines and not scenario.health_monitoring.enabled
+    """Return whether derived scenarios, one for each engine, have all that matters in this one: no health checks."""
+    return not scenario.health_monitoring.enabled
 
 
 class Repetition(NamedTuple):

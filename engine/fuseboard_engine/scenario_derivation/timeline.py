@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from fuseboard_engine.breaker.policy import BreakerPolicy
+from fuseboard_engine.retry.policy import RetryPolicy
 from fuseboard_engine.scenario_derivation.observation import Observation
 from fuseboard_engine.scenario_derivation.one_line import OneLine
+from fuseboard_engine.scenario_derivation.policies import differing
 from fuseboard_engine.scenario_file.step import WITHOUT_ADAPTER
 
 SHORTEST: float = 0.001
@@ -14,7 +17,7 @@ SHORTEST: float = 0.001
 
 def timeline_of(observation: Observation, duration: float) -> list[OneLine]:
     """Return the steps until the end of a scenario, in order."""
-    steps = [*_captions(observation), *_kills(observation), *_commands(observation)]
+    steps = [*_captions(observation), *_settings(observation), *_kills(observation), *_commands(observation)]
     return sorted((step for step in steps if step["at"] <= duration), key=lambda step: float(step["at"]))
 
 
@@ -22,6 +25,15 @@ def _captions(observation: Observation) -> Iterator[OneLine]:
     for change in observation.changes:
         if change.reason not in ("by_hand", "reset", "restored"):
             yield OneLine(at=_at(change.at), say=f"{change.adapter} was {change.after.replace('_', '-')}")
+
+
+def _settings(observation: Observation) -> Iterator[OneLine]:
+    """Yield changes of policies; those of a restarted engine before it starts."""
+    restarts = {round(restart.at + restart.down, 4) for restart in observation.restarts}
+    for change in observation.policies:
+        kind = BreakerPolicy if change.section == "breaker" else RetryPolicy
+        at = change.at - 2 * SHORTEST if round(change.at, 4) in restarts else change.at
+        yield OneLine(at=_at(at), set={f"{change.adapter}.{change.section}": differing(kind, change.policy)})
 
 
 def _kills(observation: Observation) -> Iterator[OneLine]:
