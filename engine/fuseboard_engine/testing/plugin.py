@@ -6,7 +6,8 @@ It is loaded in every test run of an environment that has Fuseboard, so it impor
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+import shlex
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -14,6 +15,9 @@ import pytest
 
 if TYPE_CHECKING:
     from fuseboard_engine.engine import Engine
+    from fuseboard_engine.scenario.model import Scenario
+    from fuseboard_engine.scenario_outcome.judge import Failure
+    from fuseboard_engine.scenario_outcome.verdict import Verdict
     from fuseboard_engine.testing.faults import Faults
     from fuseboard_engine.testing.world import World
 
@@ -40,45 +44,55 @@ class ScenarioFile(pytest.File):
     """A scenario file."""
 
     def collect(self) -> Iterator[pytest.Item]:
-        """Yield its only test."""
-        yield ScenarioItem.from_parent(self, name="scenario")
+        """Yield its only test. A mistake in the file is an error of the collection, with its line."""
+        from fuseboard_engine.documents.loader import DocumentError
+        from fuseboard_engine.scenario.model import load
+
+        try:
+            scenario = load(self.path)
+        except DocumentError as error:
+            raise self.CollectError(str(error)) from None
+        yield ScenarioItem.from_parent(self, name=scenario.scenario, scenario=scenario)
 
 
 class ScenarioItem(pytest.Item):
     """The test that a scenario meets its expectations, in virtual time."""
 
+    def __init__(self, *, scenario: Scenario, **options: Any) -> None:
+        super().__init__(**options)
+        self._scenario = scenario
+
     def runtest(self) -> None:
         """Play the scenario."""
-        import asyncio
-
-        from fuseboard_engine.scenario.model import load
         from fuseboard_engine.scenario.played_proxies import needs_real_time
         from fuseboard_engine.scenario.player import Player
-        from fuseboard_engine.virtual_time import VirtualTimeLoop
+        from fuseboard_engine.virtual_time import run
 
-        scenario, loop = load(self.path), VirtualTimeLoop()
-        if why := needs_real_time(scenario):
+        if why := needs_real_time(self._scenario):
             pytest.skip(why)
 
-        async def play() -> list[str]:
-            return list((await Player(scenario, wall=loop.wall).play()).broken)
+        async def play() -> Verdict:
+            return await Player(self._scenario).play()
 
-        with asyncio.Runner(loop_factory=lambda: loop) as runner:
-            broken = runner.run(play())
-        if broken:
-            raise ExpectationsFailed("\n".join([f"{scenario.title}:", *(f"  {line}" for line in broken)]))
+        if failures := run(play()).failures:
+            raise ExpectationsFailed("\n".join(self._report(failures)))
+
+    def _report(self, failures: Sequence[Failure]) -> Iterator[str]:
+        yield f"{self.path.name}: {self._scenario.title}"
+        for failure in failures:
+            yield f"  {failure}"
+            if failure.at is not None:
+                yield f"    fuseboard scenario run {shlex.quote(str(self.path))} --replay {max(0.0, failure.at):.2f}"
 
     def repr_failure(self, excinfo: pytest.ExceptionInfo[BaseException], style: Any = None) -> Any:
-        """Return the failed expectations, or the mistakes in the file, without a traceback."""
-        from fuseboard_engine.documents.loader import DocumentError
-
-        if isinstance(excinfo.value, ExpectationsFailed | DocumentError):
+        """Return the expectations that failed, without a traceback."""
+        if isinstance(excinfo.value, ExpectationsFailed):
             return str(excinfo.value)
         return super().repr_failure(excinfo, style)
 
     def reportinfo(self) -> tuple[Path, int, str]:
         """Return where the test is."""
-        return self.path, 0, f"scenario {self.path.name}"
+        return self.path, 0, f"scenario {self.name}"
 
 
 class ExpectationsFailed(Exception):
