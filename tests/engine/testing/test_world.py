@@ -13,7 +13,7 @@ from fuseboard.testing import World, virtual_time
 from fuseboard_engine.scenario_file.adapter import AdapterPart
 
 BREAKER = BreakerPolicy(failure_threshold=3, recovery_timeout=20, jitter=0)
-NOT_IN_A_WORLD = {"stands_for", "health_monitoring", "recorded"}
+NOT_IN_A_WORLD = {"stands_for", "preset", "health_monitoring", "recorded"}  # of files, and of the player
 
 
 def two_models() -> World:
