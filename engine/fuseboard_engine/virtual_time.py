@@ -100,6 +100,10 @@ class VirtualTimeLoop(StoppableLoop):
         future.add_done_callback(self.on_thread_answer)
         return future
 
+    async def shutdown_default_executor(self, timeout: float | None = None) -> None:
+        """Wait for the threads of the default executor to end: without a limit, which would pass at once."""
+        await super().shutdown_default_executor()
+
     def advance(self, seconds: float) -> None:
         """Advance the virtual time."""
         self._now += seconds

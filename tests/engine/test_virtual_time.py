@@ -82,6 +82,23 @@ def test_without_timers_the_loop_waits_for_threads() -> None:
     assert run(main()) == "from a thread"
 
 
+@pytest.mark.filterwarnings("error")
+def test_the_end_of_a_run_waits_for_threads() -> None:
+    ended = threading.Event()
+
+    async def main() -> None:
+        began = threading.Event()
+        thread = asyncio.to_thread(lambda: (began.set(), ended.wait(PATIENCE)))
+        task = asyncio.create_task(thread)
+        while not began.is_set():
+            await asyncio.sleep(0)
+        threading.Timer(0.01, ended.set).start()
+        task.cancel()
+
+    run(main())
+    assert ended.is_set()
+
+
 def test_an_error_and_a_cancellation_end_the_run() -> None:
     async def failing() -> None:
         await asyncio.sleep(1)
