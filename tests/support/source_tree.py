@@ -91,6 +91,7 @@ FLOORS: dict[str, tuple[str, ...]] = {
         "screens",
         "pages",
         "app",
+        "http_server",
         "http_api",
         "scenario_actions",
         "commands",

@@ -4,16 +4,10 @@ from __future__ import annotations
 
 from argparse import ArgumentParser, Namespace
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from fuseboard_console.cli import exit_codes
-from fuseboard_console.cli.arguments import ALL, limit_or_all
+from fuseboard_console.cli.arguments import limit_or_all
 from fuseboard_console.cli.moments import add_time_filters, time_filters
-
-if TYPE_CHECKING:
-    from fuseboard_console.views.events.audit import AuditEntry
-    from fuseboard_storage.board.board import Board
-    from fuseboard_storage.recording.recording import Recording
 
 SUMMARY = "print operators' commands: who, when, what, and what followed"
 DESCRIPTION = """Print operators' commands, newest first: when, who, what, the outcome, and what followed it, such as
@@ -50,6 +44,7 @@ def run(args: Namespace) -> int:
 
 async def _audit(args: Namespace) -> int:
     from fuseboard_console.cli.output import complain, print_out
+    from fuseboard_console.operator.audit import recorded_audit
     from fuseboard_console.operator.follow_up import followed_of
     from fuseboard_console.text.safe_text import safe_text
     from fuseboard_console.text.suggestions import unknown_adapter
@@ -59,7 +54,7 @@ async def _audit(args: Namespace) -> int:
 
     async with Recording.open(args.file) as recording:
         board = await recording.board()
-        found = await _entries(recording, board, args)
+        found = await recorded_audit(recording, board, adapter=args.adapter, actor=args.actor, **time_filters(args))
         if not found and args.adapter is not None and not board.find(args.adapter):
             complain(*unknown_adapter(board, safe_text(Path(args.file).name, 200), args.adapter))
             return exit_codes.BAD_INPUT
@@ -72,30 +67,3 @@ async def _audit(args: Namespace) -> int:
         filtered = any(value is not None for value in (args.adapter, args.actor, args.since, args.until))
         print_out(f"No {'matching ' if filtered else ''}command of an operator was recorded.")
     return exit_codes.OK
-
-
-async def _entries(recording: Recording, board: Board, args: Namespace) -> list[AuditEntry]:
-    """Return the commands that match, newest first: those of the log, of the Board, and of the mailbox."""
-    from msgspec.structs import replace
-
-    from fuseboard_console.views.events.audit import audit_entries
-    from fuseboard_engine.events import CommandDone
-
-    recorded = await recording.events(kinds=CommandDone, limit=None, newest_first=True)
-    events = [
-        replace(entry.event, target=entry.instance) if entry.event.target is None else entry.event
-        for entry in recorded
-        if isinstance(entry.event, CommandDone)
-    ]
-    # Retention may have deleted events that the Board still has.
-    every = audit_entries([*events, *board.actions], await recording.commands(ALL))
-    times = time_filters(args)
-    since, until = times["since"], times["until"]
-    return [
-        entry
-        for entry in every.values()
-        if (args.adapter is None or entry.adapter == args.adapter)
-        and (args.actor is None or entry.actor == args.actor)
-        and (since is None or entry.requested_at >= since)
-        and (until is None or entry.requested_at < until)
-    ]

@@ -127,9 +127,9 @@ async def _read(args: Namespace) -> Sources | None:
     from contextlib import aclosing
 
     from fuseboard_console.cli.arguments import ALL
+    from fuseboard_console.operator.audit import audit_entries
     from fuseboard_console.terminal.progress_line import ProgressLine
     from fuseboard_console.views.adapters.engine_names import engine_names, with_recorded
-    from fuseboard_console.views.events.audit import audit_entries
     from fuseboard_console.views.report.contents import Sources
     from fuseboard_console.views.report.incident import KINDS, Incident, Lane
     from fuseboard_storage.recording.recording import Recording

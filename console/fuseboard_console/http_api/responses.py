@@ -10,9 +10,10 @@ from fuseboard_console.views.adapters.engine_presence import connection_of
 from fuseboard_console.views.lists.status import status_json
 from fuseboard_engine.error_text.text_limits import name_within_limit
 from fuseboard_engine.events import AttemptFailed, RouteFinished
-from fuseboard_storage.board.board import AdapterRow, Board
+from fuseboard_storage.board.board import AdapterRow, Board, Entry
 from fuseboard_storage.board.histogram import PER_DOUBLING, upper_bound
 from fuseboard_storage.board.presence import presence
+from fuseboard_storage.recording.metric_steps import AdapterMetrics
 
 READY_SHARE = 0.5  # ready while more than this share of the adapters is healthy
 CALLS = 50  # the last calls that a short history shows
@@ -84,10 +85,13 @@ def history(board: Board, rows: list[AdapterRow], *, full: bool) -> dict[str, An
     }
 
 
-def failure(event: AttemptFailed) -> dict[str, Any]:
+def failure(entry: Entry) -> dict[str, Any]:
     """Return one failure: a failed attempt, or a probe that was too slow, which has nothing that follows."""
+    event = entry.event
+    assert isinstance(event, AttemptFailed)
     attempt = event.attempt
     return {
+        "seq": entry.seq,
         "at": event.at,
         "task": event.task,
         "adapter": attempt.adapter,
@@ -98,18 +102,40 @@ def failure(event: AttemptFailed) -> dict[str, Any]:
     }
 
 
-_ERROR_TEXTS = ("error", "detail", "problem", "why")
-"""The fields that hold foreign text."""
+def metrics_step(step: AdapterMetrics) -> dict[str, Any]:
+    """Return what one adapter did in one step of time."""
+    return {
+        "at": step.at,
+        "seconds": step.seconds,
+        "adapter": step.adapter,
+        "calls": step.calls,
+        "successes": step.successes,
+        "failures": step.failures,
+        "timeouts": step.timeouts,
+        "rejections": step.rejections,
+        "rate": step.rate,
+        "success_rate": step.success_rate,
+        "p50": step.p50,
+        "p95": step.p95,
+        "p99": step.p99,
+    }
 
 
-def without_error_texts(value: Any) -> Any:
-    """Return an answer without the texts of errors: None takes their place. The type of a last error stays."""
-    if isinstance(value, list):
-        return [without_error_texts(item) for item in value]
+_TEXTS = ("error", "detail", "problem", "why", "payload", "context", "result", "input", "what", "text")
+"""The fields that hold texts of errors, payloads of tasks, or what an operator typed."""
+
+
+def without_texts(value: Any) -> Any:
+    """Return an answer without texts of errors and payloads: None takes their place. The type of an error stays."""
+    if isinstance(value, list | tuple):
+        return [without_texts(item) for item in value]
     if not isinstance(value, dict):
         return value
-    shown = {name: None if name in _ERROR_TEXTS else without_error_texts(item) for name, item in value.items()}
-    for name in ("last_error", *(("reason",) if "pid" in shown else ())):  # an engine may end with an uncaught error
+    shown = {name: None if name in _TEXTS else without_texts(item) for name, item in value.items()}
+    for name in (
+        "last_error",
+        *(("reason",) if "pid" in shown or shown.get("kind") == "engine_stopped" else ()),
+    ):  # an engine may end with an uncaught error
         text = shown.get(name)
         if isinstance(text, str):
             shown[name] = text.partition(": ")[0][:MAX_TYPE]

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from functools import partial
 
+from fuseboard_console.operator.audit import AuditEntry, Key, audit_entries
 from fuseboard_console.operator.follow_up import Followed, follow_up_text, follow_ups_text, followed_of
 from fuseboard_console.pages.list_page import ListPage
 from fuseboard_console.screens.adapter_detail import show_detail
@@ -16,16 +17,7 @@ from fuseboard_console.text.line import Line
 from fuseboard_console.tui.protocols import ConsoleHost, Frame
 from fuseboard_console.views.adapters.engine_names import engine_names
 from fuseboard_console.views.adapters.successors import Successors
-from fuseboard_console.views.events.audit import (
-    AuditEntry,
-    Key,
-    audit_columns,
-    audit_entries,
-    audit_heading,
-    audit_line,
-    audit_lines,
-    command_text,
-)
+from fuseboard_console.views.events.audit import audit_columns, audit_heading, audit_line, audit_lines, command_text
 from fuseboard_console.views.events.sentences import verb_text
 from fuseboard_storage.board.board import AdapterKey
 from fuseboard_storage.tables.commands import CommandStatus

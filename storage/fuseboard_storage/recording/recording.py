@@ -315,6 +315,7 @@ class Recording(OpenFile):
         task: str | None = None,
         since: Moment | None = None,
         until: Moment | None = None,
+        before: int | None = None,
     ) -> list[Entry]:
         """Return the newest failures, newest first; each entry's event is an `AttemptFailed`.
 
@@ -327,8 +328,9 @@ class Recording(OpenFile):
             task: Only failures of this task.
             since: Only failures from this time on; this and `until` as for `events`.
             until: Only failures before this time.
+            before: Only failures numbered below this; None: up to the newest.
         """
-        wanted: dict[str, Any] = {"adapter": adapter, "task": task, "since": since, "until": until}
+        wanted: dict[str, Any] = {"adapter": adapter, "task": task, "since": since, "until": until, "before": before}
         found = await self.events(kinds=AttemptFailed, limit=limit, newest_first=True, **wanted)
         oldest = found[-1].seq if found and len(found) == limit else 0
         async with contextlib.aclosing(self.stream_events(kinds=ProbeChanged, after=oldest, **wanted)) as probes:
@@ -455,6 +457,7 @@ class Recording(OpenFile):
         unfinished: bool = False,
         without: Iterable[str] = (),
         results: bool = True,
+        before: tuple[int, str] | None = None,
     ) -> list[SavedRun]:
         """Return saved workflow runs with their nodes, the last changed first.
 
@@ -464,11 +467,12 @@ class Recording(OpenFile):
             unfinished: Only runs that can be resumed.
             without: Ids of runs to leave out.
             results: Whether to load the runs' inputs and the nodes' results, which may be large; else they are `null`.
+            before: Only runs that come after the run with this time of the last change and id; None: from the first.
         """
         from fuseboard_storage.recording.saved_runs import saved_runs
 
         return await saved_runs(
-            self._rows_if_any, limit, run=run, unfinished=unfinished, without=without, results=results
+            self._rows_if_any, limit, run=run, unfinished=unfinished, without=without, results=results, before=before
         )
 
     async def run_ids(self, text: str, limit: int = 3) -> list[str]:

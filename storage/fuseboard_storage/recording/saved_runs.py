@@ -20,7 +20,14 @@ from fuseboard_storage.tables.events import Query
 
 
 async def saved_runs(
-    query: Query, limit: int, *, run: str, unfinished: bool, without: Iterable[str], results: bool
+    query: Query,
+    limit: int,
+    *,
+    run: str,
+    unfinished: bool,
+    without: Iterable[str],
+    results: bool,
+    before: tuple[int, str] | None,
 ) -> list[SavedRun]:
     """Return saved runs; see `Recording.workflow_runs`."""
     if not await query("SELECT 1 FROM sqlite_master WHERE name = 'workflow_nodes'", ()):
@@ -32,8 +39,10 @@ async def saved_runs(
         columns, node_columns = columns.replace(" input,", " 'null',"), node_columns.replace(" result,", " 'null',")
     sql = f"""SELECT {columns} FROM workflow_runs
         WHERE (id = ? OR (? = '' AND (NOT ? OR state NOT IN ('done', 'degraded'))))
-        AND id NOT IN (SELECT value FROM json_each(?)) ORDER BY changed_at DESC LIMIT ?"""
-    found = await query(sql, (run, run, unfinished, _json(without), limit))
+        AND id NOT IN (SELECT value FROM json_each(?)) AND (? IS NULL OR (changed_at, id) < (?, ?))
+        ORDER BY changed_at DESC, id DESC LIMIT ?"""
+    changed_at, id = (None, "") if before is None else before
+    found = await query(sql, (run, run, unfinished, _json(without), changed_at, changed_at, id, limit))
     nodes: dict[str, list[tuple[Any, ...]]] = {row[0]: [] for row in found}
     sql = f"SELECT run, {node_columns} FROM workflow_nodes WHERE run IN (SELECT value FROM json_each(?))"
     for name, *values in await query(sql, (_json(nodes),)):

@@ -8,22 +8,20 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from urllib.parse import quote
 
-import httpx
 import pytest
 
 from fuseboard_console.cli import main
-from fuseboard_console.http_api.app import make_app
 from fuseboard_console.views.events.narrator import EventNarrator
 from fuseboard_engine.events import Event
 from support.any_events import KINDS, event_with
 from support.console_watching import watching
 from support.older_recordings import SECRET, SECRETS, WITH_SECRETS, unpack
+from support.served_api import WITH_TOKEN, api
 from support.texts_everywhere import record_texts
 
 CONTROLS = "\x1b]0;owned\x07\x1b[2J\x9b31m\u202egnp\u2066x\u2069\u200e\u200b\ufeff\x7f\r\nFORGED\ttab\u2028z"
 LONG = f"{CONTROLS}{'x' * 100_000}{CONTROLS}"
 HIDDEN = set("\x1b\x07\x9b\u202e\u2066\u2069\u200e\u200b\ufeff\x7f\r\t\u2028")
-TOKEN = "a-token-for-the-tests"
 LONGEST_LINE = 15_000
 
 COMMANDS = (
@@ -70,8 +68,11 @@ COMMANDS = (
 REVEALING = ("dlq FILE list --status all --reveal", "dlq FILE show 2 --reveal", "dlq FILE show 3 --reveal --json")
 PATHS = (
     "/health/live", "/health/ready", "/health/system", "/health/adapters", "/health/adapters/NAME",
-    "/health/adapters/NAME/stats", "/health/adapters/NAME/history?full=1", "/failures?limit=1000", "/metrics",
-    "/health/adapters/unknown",
+    "/health/adapters/NAME/stats", "/health/adapters/NAME/history?full=1", "/metrics",
+    "/health/adapters/unknown", "/api/failures?limit=1000", "/api/failures?adapter=NAME", "/api/routes?limit=1000",
+    "/api/events?limit=1000", "/api/chains", "/api/engines", "/api/audit", "/api/metrics", "/api/metrics?step=60",
+    "/api/dead-letters?status=pending&status=exhausted&status=archived", "/api/runs", "/api/circuit-breaker/health",
+    "/api/circuit-breaker/failures", "/api/events?kind=NAME", "/openapi.json",
 )  # fmt: skip
 
 
@@ -156,32 +157,28 @@ def test_plain_lines_of_events_are_harmless_and_without_secrets(kind: type[Event
     assert SECRET not in shown
 
 
-@pytest.mark.parametrize("token", [TOKEN, ""])
+@pytest.mark.parametrize("token", [WITH_TOKEN, {}])
 @pytest.mark.parametrize("path", PATHS)
-async def test_no_http_answer_controls_a_terminal(path: str, token: str, hostile: Path) -> None:
+async def test_no_http_answer_controls_a_terminal(path: str, token: dict[str, str], hostile: Path) -> None:
     await _ask(path, token, hostile, (CONTROLS, "unknown\x1b[31m"))
 
 
-@pytest.mark.parametrize("token", [TOKEN, ""])
+@pytest.mark.parametrize("token", [WITH_TOKEN, {}])
 @pytest.mark.parametrize("path", PATHS)
-async def test_no_http_answer_holds_a_secret(path: str, token: str, secret: Path) -> None:
+async def test_no_http_answer_holds_a_secret(path: str, token: dict[str, str], secret: Path) -> None:
     await _ask(path, token, secret, SECRETS)
 
 
-async def _ask(path: str, token: str, file: Path, names: Iterable[str]) -> None:
+async def _ask(path: str, token: dict[str, str], file: Path, names: Iterable[str]) -> None:
     """Ask for a path with each of the names; the answers have to be harmless and without secrets."""
-    app = make_app(file, TOKEN)
-    async with app.router.lifespan_context(app):
-        transport = httpx.ASGITransport(app)
-        headers = {"Authorization": f"Bearer {token}"}
-        async with httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1", headers=headers) as client:
-            for name in names:
-                answer = await client.get(path.replace("NAME", quote(name, safe="")))
-                assert answer.status_code in (200, 404, 503)
-                _check_harmless(answer.text)
-                assert SECRET not in answer.text
-                for header in answer.headers.values():
-                    _check_harmless(header)
+    async with api(file) as client:
+        for name in names:
+            answer = await client.get(path.replace("NAME", quote(name, safe="")), headers=token)
+            assert answer.status_code in (200, 404, 422, 503)
+            _check_harmless(answer.text)
+            assert SECRET not in answer.text
+            for header in answer.headers.values():
+                _check_harmless(header)
 
 
 def _visits() -> Iterator[tuple[str, ...]]:

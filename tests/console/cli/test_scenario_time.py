@@ -7,12 +7,10 @@ import json
 from contextlib import aclosing
 from pathlib import Path
 
-import httpx
 import pytest
 
 from fuseboard_console.cli import exit_codes
 from fuseboard_console.cli.plain_watch import watch_plain
-from fuseboard_console.http_api.app import make_app
 from fuseboard_console.operator.command_target import find_target, instances_to_ask
 from fuseboard_console.sources.follow import follow
 from fuseboard_engine.events import ScenarioPaced, ScenarioStep
@@ -23,6 +21,7 @@ from fuseboard_storage.recording.tail import ConnectionState, Tail
 from support.command_line import fuseboard
 from support.console_story import added, at, started
 from support.replays import recorded
+from support.served_api import api
 from support.waiting import until_async
 
 HEARTBEAT = 131
@@ -70,13 +69,10 @@ async def test_plain_lines_begin_with_live(file: Path, capsys: pytest.CaptureFix
 
 
 async def test_the_http_api_says_live(file: Path) -> None:
-    app = make_app(file, "token")
-    async with app.router.lifespan_context(app):
-        transport = httpx.ASGITransport(app)
-        async with httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1") as client:
-            assert (await client.get("/health/ready")).json()["connection"] == "live"
-            assert (await client.get("/health/system")).json()["engines"][0]["state"] == "live"
-            assert (await client.get("/health/adapters")).json()["adapters"][0]["condition"] == "closed"
+    async with api(file) as client:
+        assert (await client.get("/health/ready")).json()["connection"] == "live"
+        assert (await client.get("/health/system")).json()["engines"][0]["state"] == "live"
+        assert (await client.get("/health/adapters")).json()["adapters"][0]["condition"] == "closed"
 
 
 async def test_a_tail_and_a_board_brought_up_to_date_are_live(file: Path) -> None:

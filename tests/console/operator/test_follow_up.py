@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from fuseboard_console.operator.audit import audit_entries
 from fuseboard_console.operator.follow_up import (
     follow_up_text,
     follow_ups_text,
@@ -14,7 +15,7 @@ from fuseboard_console.operator.follow_up import (
 from fuseboard_console.text.glyphs import UNICODE
 from fuseboard_console.text.line import text_of
 from fuseboard_console.views.adapters.engine_names import engine_names
-from fuseboard_console.views.events.audit import audit_columns, audit_entries, audit_line, audit_lines
+from fuseboard_console.views.events.audit import audit_columns, audit_line, audit_lines
 from fuseboard_engine.events import AdapterRemoved, CommandDone, Event, State
 from fuseboard_storage.board.board import Board, Entry
 from support.console_story import added, answered, at, attempt, changed, failed, opened, route, started

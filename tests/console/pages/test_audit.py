@@ -7,10 +7,11 @@ from pathlib import Path
 import pytest
 
 from fuseboard_console.app.app import ConsoleApp
+from fuseboard_console.operator.audit import AuditEntry, audit_entries
 from fuseboard_console.sources.live import LiveRecording
 from fuseboard_console.text.glyphs import ASCII, UNICODE
 from fuseboard_console.text.line import line_width, text_of
-from fuseboard_console.views.events.audit import AuditEntry, audit_columns, audit_entries, audit_line, audit_lines
+from fuseboard_console.views.events.audit import audit_columns, audit_line, audit_lines
 from fuseboard_engine import Engine
 from fuseboard_engine.events import CommandDone
 from fuseboard_storage import Recording, Tail, record

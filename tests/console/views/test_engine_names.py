@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from fuseboard_console.operator.audit import AuditEntry
 from fuseboard_console.operator.bulk_prompts import batch_prompt
 from fuseboard_console.operator.messages import no_engine_message, not_taken_message, outcome_text
 from fuseboard_console.operator.prompts import prompt_for, reset_all_prompt
@@ -22,7 +23,7 @@ from fuseboard_console.views.adapters.engine_names import (
 )
 from fuseboard_console.views.adapters.engine_presence import Connection
 from fuseboard_console.views.detail.adapter_detail import detail_lines
-from fuseboard_console.views.events.audit import AuditEntry, audit_columns, audit_line, audit_lines
+from fuseboard_console.views.events.audit import audit_columns, audit_line, audit_lines
 from fuseboard_console.views.events.chains import engine_of, route_line
 from fuseboard_console.views.events.copy_text import adapter_copy, failure_copy, route_copy
 from fuseboard_console.views.events.failure_detail import failure_detail

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import NamedTuple
+from typing import Any
 
+from fuseboard_console.operator.audit import AuditEntry
 from fuseboard_console.operator.follow_up import Followed, follow_ups_text
 from fuseboard_console.text.formatting import SECOND, clock, latency, stamp
 from fuseboard_console.text.glyphs import Glyphs
@@ -17,63 +18,6 @@ from fuseboard_console.text.width import width
 from fuseboard_console.views.adapters.engine_names import NO_ENGINES, EngineNames, with_engine
 from fuseboard_console.views.events.copy_text import FULL_TEXT
 from fuseboard_console.views.events.sentences import verb_text
-from fuseboard_engine.events import CommandDone
-from fuseboard_storage.tables.commands import CommandStatus
-
-Key = tuple[int, int, str]
-"""Command number, 0 and verb; for an action outside the mailbox 0, its time and verb."""
-
-
-class AuditEntry(NamedTuple):
-    """One operator's command. Times are UTC microseconds.
-
-    Args:
-        key: Identifies the entry.
-        requested_at: When it was requested.
-        done_at: When it ended; None while it is pending or being carried out.
-        actor: Who requested it.
-        verb: The verb of the command.
-        adapter: The adapter it concerns; may be empty.
-        status: `pending`, `taken`, `done`, `failed` or `expired`.
-        detail: The engine's answer.
-        instance: The engine it was sent to or taken by; None if that is not known.
-        what: What its arguments say, such as the dead letters that were selected.
-    """
-
-    key: Key
-    requested_at: int
-    done_at: int | None
-    actor: str
-    verb: str
-    adapter: str
-    status: str
-    detail: str
-    instance: int | None = None
-    what: str = ""
-
-
-def audit_entries(events: Iterable[CommandDone], commands: Iterable[CommandStatus] = ()) -> dict[Key, AuditEntry]:
-    """Return the entries of the Board's `events` and the mailbox's `commands` by key, newest first."""
-    found = {
-        key: AuditEntry(
-            key, event.requested_at or event.at, event.at, event.actor, event.verb, event.adapter,
-            "done" if event.ok else "failed", event.detail, event.target or None, event.what,
-        )
-        for event in reversed(list(events))  # of a command that took long, the last outcome counts
-        if (key := (event.command, 0 if event.command else event.at, event.verb))
-    }  # fmt: skip
-    for command in commands:
-        key = (command.id, 0, command.verb)
-        entry = found.get(key)
-        # The event of an expired command is written by whichever engine noticed it; the mailbox knows more.
-        if entry is None or command.status == "expired":
-            entry = AuditEntry(
-                key, command.requested_at, command.done_at, command.actor, command.verb, command.adapter,
-                command.status, command.detail,
-            )  # fmt: skip
-        asked = command.taken_by if command.instance is None else command.instance
-        found[key] = entry if asked is None else entry._replace(instance=asked)
-    return dict(sorted(found.items(), key=lambda item: (item[1].requested_at, item[0]), reverse=True))
 
 
 def audit_columns(entries: Iterable[AuditEntry], engines: EngineNames = NO_ENGINES) -> tuple[ListColumn, ...]:
@@ -172,34 +116,37 @@ def audit_text(entry: AuditEntry, followed: Sequence[Followed] = (), engines: En
 
 
 def audit_json(entry: AuditEntry, followed: Sequence[Followed] = ()) -> str:
-    """Return an entry as one line of JSON. Times are UTC microseconds.
+    """Return an entry as one line of JSON; see `audit_fields`."""
+    return safe_json(audit_fields(entry, followed))
+
+
+def audit_fields(entry: AuditEntry, followed: Sequence[Followed] = ()) -> dict[str, Any]:
+    """Return an entry as plain values. Times are UTC microseconds.
 
     `followed` has, for each adapter, the calls since the command until the breaker's next change of state, and that
     change, if there was one.
     """
-    return safe_json(
-        {
-            "command": entry.key[0] or None,
-            "requested_at": entry.requested_at,
-            "done_at": entry.done_at,
-            "actor": entry.actor,
-            "verb": entry.verb,
-            "adapter": entry.adapter or None,
-            "what": entry.what or None,
-            "instance": entry.instance,
-            "status": entry.status,
-            "detail": entry.detail or None,
-            "followed": [
-                {
-                    "adapter": one.row.adapter,
-                    "instance": one.row.instance,
-                    **one.figures._asdict(),
-                    "until": one.row.ended_at,
-                    "then": one.row.after or None,
-                    "by": one.row.ended_by or None,
-                    "error": one.row.error or None,
-                }
-                for one in followed
-            ],
-        }
-    )
+    return {
+        "command": entry.key[0] or None,
+        "requested_at": entry.requested_at,
+        "done_at": entry.done_at,
+        "actor": entry.actor,
+        "verb": entry.verb,
+        "adapter": entry.adapter or None,
+        "what": entry.what or None,
+        "instance": entry.instance,
+        "status": entry.status,
+        "detail": entry.detail or None,
+        "followed": [
+            {
+                "adapter": one.row.adapter,
+                "instance": one.row.instance,
+                **one.figures._asdict(),
+                "until": one.row.ended_at,
+                "then": one.row.after or None,
+                "by": one.row.ended_by or None,
+                "error": one.row.error or None,
+            }
+            for one in followed
+        ],
+    }

@@ -8,10 +8,11 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import Final
 
+from fuseboard_console.operator.audit import AuditEntry
 from fuseboard_console.text.formatting import SECOND, clock, latency, number, percent, plural, span, stamp
 from fuseboard_console.text.safe_text import safe_text
 from fuseboard_console.views.adapters.engine_names import EngineNames
-from fuseboard_console.views.events.audit import AuditEntry, command_text, outcome_text
+from fuseboard_console.views.events.audit import command_text, outcome_text
 from fuseboard_console.views.events.text import entry_sentence
 from fuseboard_console.views.report.charts import Series, Span, lanes, lines, tasks
 from fuseboard_console.views.report.document import Block, Bullets, Document, Figure, Paragraph, Section, Table
