@@ -8,7 +8,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
-import warnings
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, get_args
@@ -412,11 +411,6 @@ class Recording(OpenFile):
             WHERE {stopped} ORDER BY seq"""
         found = await self._rows(sql, values)
         return {instance: safe_text_of(reason) if isinstance(reason, str) else "closed" for instance, reason in found}
-
-    async def endings(self) -> dict[int, str]:
-        """Deprecated name of `end_reasons`."""
-        warnings.warn("Recording.endings is now called end_reasons", DeprecationWarning, stacklevel=2)
-        return await self.end_reasons()
 
     async def bring_up_to_date(self, board: Board, now: int) -> bool:
         """Update a Board's heartbeats, and mark the engines of this host whose process has ended.

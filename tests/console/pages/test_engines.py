@@ -184,8 +184,6 @@ async def test_a_killed_engine_is_still_shown_as_killed_after_a_restart(tmp_path
         pass
     async with Recording.open(path) as recording:
         assert await recording.end_reasons() == {1: "lost", 2: "closed"}
-        with pytest.warns(DeprecationWarning, match="end_reasons"):
-            assert await recording.endings() == {1: "lost", 2: "closed"}
     async with Tail.open(path) as tail:
         live = LiveRecording(tail)
         app = ConsoleApp(live, file="a.db", mailbox=live, poll=0.01)
