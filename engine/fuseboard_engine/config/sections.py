@@ -9,7 +9,6 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import (
     AfterValidator,
-    BaseModel,
     BeforeValidator,
     ConfigDict,
     Field,
@@ -25,7 +24,7 @@ from pydantic_core import CoreSchema
 
 from fuseboard_engine.documents.validation_errors import did_you_mean
 from fuseboard_engine.health.policy import HealthPolicy
-from fuseboard_engine.policy_base import Count, Rate, Seconds, SomeSeconds
+from fuseboard_engine.policy_base import Count, NumbersAreNotBooleans, Rate, Seconds, SomeSeconds
 from fuseboard_engine.retry.attribution import Rule
 from fuseboard_engine.retry.policy import RetryPolicy
 from fuseboard_engine.runtime.references import check_reference, dotted_name, resolve_attribute, resolve_exception
@@ -56,7 +55,7 @@ def _signal(name: Any) -> Any:
 Signal = Annotated[str, AfterValidator(_signal)]
 
 
-class Section(BaseModel):
+class Section(NumbersAreNotBooleans):
     """Base of all sections: immutable, and an unknown field is an error."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")

@@ -259,9 +259,12 @@ def _scalar(node: yaml.Node, name: str) -> Any:
     loader = _Scalars("")
     try:
         value = loader.construct_object(node, deep=True)
-        if not isinstance(value, int) or abs(value) <= MAX_INTEGER:
+        if _is_misleading(node, value):
+            problem = f"YAML reads {str(node.value)[:SHOWN]} as {value}; write that, or quote the text"
+        elif not isinstance(value, int) or abs(value) <= MAX_INTEGER:
             return value
-        problem = "the number is too large"
+        else:
+            problem = "the number is too large"
     except yaml.constructor.ConstructorError:
         if not node.tag.startswith("tag:yaml.org,2002:") or node.tag.removeprefix("tag:yaml.org,2002:") not in _KINDS:
             return str(node.value)
@@ -271,6 +274,13 @@ def _scalar(node: yaml.Node, name: str) -> Any:
     finally:
         loader.dispose()
     raise DocumentError(escape_controls(f"{name}:{node.start_mark.line + 1}: {problem}"))
+
+
+def _is_misleading(node: yaml.Node, value: Any) -> bool:
+    """Return whether a number is written to base 60 (`12:30:00`) or to base 8 (`010`), which hardly anybody means."""
+    written = str(node.value).lstrip("+-")
+    is_octal = written[:1] == "0" and written.replace("_", "").isdigit() and written.strip("0_") != ""
+    return isinstance(value, int | float) and not isinstance(value, bool) and (":" in written or is_octal)
 
 
 def _invalid_value(node: yaml.Node) -> str:

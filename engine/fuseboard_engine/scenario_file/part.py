@@ -5,10 +5,12 @@ from __future__ import annotations
 import json
 from typing import Annotated
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, JsonValue
+from pydantic import AfterValidator, ConfigDict, JsonValue
+
+from fuseboard_engine.policy_base import NumbersAreNotBooleans
 
 
-class Part(BaseModel):
+class Part(NumbersAreNotBooleans):
     """A part of a scenario file: frozen, and without unknown fields."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)

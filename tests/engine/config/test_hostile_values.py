@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from fuseboard_engine import DocumentError
 from fuseboard_engine.config.loader import load_config
+from fuseboard_engine.documents.loader import load_text
 from support.hostile_values import DIGITS, YAML_VALUES
 from support.waiting import PATIENCE
 
@@ -142,6 +143,11 @@ def test_of_very_many_mistakes_the_first_are_named_and_the_others_counted(tmp_pa
         ("name: !!bool maybe\n", "a.yaml:1: 'maybe' is not a valid true or false"),
         (f"name: x\nretry:\n  max_attempts: {DIGITS}\n", "a.yaml:3: the number has too many digits"),
         ("retry:\n  max_attempts: 0xffffffffffffffffff\n", "a.yaml:2: the number is too large"),
+        ("retry:\n  base_delay: 12:30:00\n", "a.yaml:2: YAML reads 12:30:00 as 45000; write that, or quote the text"),
+        ("retry:\n  base_delay: -1:30.5\n", "a.yaml:2: YAML reads -1:30.5 as -90.5; write that, or quote the text"),
+        ("retry:\n  max_attempts: 010\n", "a.yaml:2: YAML reads 010 as 8; write that, or quote the text"),
+        ("retry:\n  max_attempts: yes\n", "a number belongs here, not true, as YAML reads yes and on"),
+        ("retry:\n  base_delay: no\n", "a.yaml:2: retry.base_delay: write a number, such as 1.5"),
         ("? [a]\n: x\n", "a.yaml:1: a field name must be a string, not a list or fields"),
     ],
 )
@@ -151,6 +157,23 @@ def test_a_mistake_quotes_a_yaml_value_briefly(text: str, said: str, tmp_path: P
     with pytest.raises(DocumentError) as refused:
         load_config(path, environment={})
     assert str(refused.value).endswith(said)
+
+
+@pytest.mark.parametrize(
+    ("number", "value"),
+    [
+        ("0", 0),
+        ("0.5", 0.5),
+        ("00.5", 0.5),
+        ("0x10", 16),
+        ("1_000", 1000),
+        ("-0", 0),
+        ("1.0e+3", 1000.0),
+        ("'010'", "010"),
+    ],
+)
+def test_numbers_that_mean_what_they_look_like_are_read(number: str, value: object) -> None:
+    assert load_text(f"value: {number}", "a.yaml").data == {"value": value}
 
 
 @pytest.mark.parametrize(
