@@ -31,6 +31,7 @@ ARGUMENTS: dict[str, tuple[Any, ...]] = {
     "CircuitOpen": ("gpt", 4.0, "open", "ConnectionError: refused"),
     "LateTimeout": ("gpt", 2.5, 0.7),
     "EmergencyExit": (3, ShutdownReport(engine="e", reason="SIGTERM", at=1)),
+    "Problem": (404, "unknown adapter", "There is no adapter 'prefct'.", {"Allow": "GET"}),
     "ProcessFailed": ("exit code 3", 3),
     "RecordedError": ("server", "503 Service Unavailable", 2.0),
     "RecordingError": ("a.db is not a recording.", "Choose another file."),

@@ -67,9 +67,6 @@ class RequestRate:
 class ClientGone(ConnectionError):
     """A client did not take an answer in time; its connection is closed."""
 
-    def __init__(self) -> None:
-        super().__init__("the client does not take its answer")
-
 
 class LimitRequests:
     """Keeps every client within its limits; ASGI middleware.
@@ -119,7 +116,7 @@ class LimitRequests:
                 async with asyncio.timeout(self._limits.send_seconds):
                     await send(message)
             except TimeoutError:
-                raise ClientGone from None
+                raise ClientGone("the client does not take its answer") from None
 
         return send_within_time
 

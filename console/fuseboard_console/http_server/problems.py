@@ -13,6 +13,7 @@ from starlette.responses import Response
 
 from fuseboard_console.text.safe_json import safe_json
 from fuseboard_console.text.safe_text import safe_text
+from fuseboard_engine.errors import FuseboardError
 from fuseboard_storage.errors import RecordingError
 
 MEDIA_TYPE: Final = "application/problem+json"
@@ -22,7 +23,7 @@ MOST_ERRORS: Final = 20
 _MOST_TEXT: Final = 200
 
 
-class Problem(Exception):
+class Problem(FuseboardError):
     """The reason why a request is refused or cannot be answered.
 
     Args:
