@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import pytest
+
 from fuseboard_console.screens.typed_confirm import TypedConfirmScreen
+from fuseboard_console.views.adapters import change_highlight
 from fuseboard_console.views.adapters.columns import columns_of
 from fuseboard_engine.events import AdapterAdded, Event, GaugesSampled
 from fuseboard_storage.board.board import AdapterKey
@@ -245,7 +248,8 @@ def highlighted(show: Show, adapter: str) -> frozenset[str]:
     return show.app.overview.table._highlight.of(AdapterKey(1, adapter))
 
 
-async def test_changed_cells_are_highlighted_for_a_moment() -> None:
+async def test_changed_cells_are_highlighted_for_a_moment(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(change_highlight, "HIGHLIGHT_SECONDS", 3600.0)  # the moment must not pass unseen
     show = Show([started(), added("gpt"), added("agno")], when=10)
     async with show.app.run_test(size=SIZE) as pilot:
         await until(show.sees("● gpt"), pilot)
@@ -254,8 +258,16 @@ async def test_changed_cells_are_highlighted_for_a_moment() -> None:
         await until(lambda: "state" in highlighted(show, "gpt"), pilot)
         assert "next" not in highlighted(show, "gpt")
         assert highlighted(show, "agno") == frozenset()
-        await until(lambda: highlighted(show, "gpt") == frozenset(), pilot)
-        assert show.app.overview.table._fade_timer is None
+
+
+async def test_a_highlight_ends_by_itself() -> None:
+    show = Show([started(), added("gpt")], when=10)
+    async with show.app.run_test(size=SIZE) as pilot:
+        await until(show.sees("● gpt"), pilot)
+        show.feed.events.append(opened("gpt", 9.5))
+        await until(show.sees("OPEN"), pilot)
+        table = show.app.overview.table
+        await until(lambda: highlighted(show, "gpt") == frozenset() and table._fade_timer is None, pilot)
 
 
 async def test_scrolling_sorting_and_filtering_highlight_nothing() -> None:

@@ -106,7 +106,7 @@ def test_type_checkers_know_the_methods(tmp_path: Path) -> None:
         '    faults.exception("gpt", "OsError")\n'
         '    faults.refused("gpt", 3)\n'
     )
-    command = [sys.executable, "-m", "mypy", "--strict", "--no-incremental", program.name]
+    command = [sys.executable, "-m", "mypy", "--strict", program.name]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=PATIENCE * 5, check=False)
     found = {line.split(": ")[0] for line in done.stdout.splitlines() if ": error: " in line}
     assert found == {"program.py:7", "program.py:8", "program.py:9"}, done.stdout + done.stderr
