@@ -42,3 +42,6 @@ letters that `args` select; `dlq_stop` ends such retries after the one in flight
 `resume` resumes the workflow run that `args` name. `inject` injects a fault into an adapter: `args` are its `fault`,
 `seconds`, `share` and `value`; `heal` ends it.
 """
+
+WITHOUT_ADAPTER: tuple[str, ...] = ("reset_all", "dlq_retry", "dlq_stop", "resume")
+"""The verbs that do not concern one adapter."""

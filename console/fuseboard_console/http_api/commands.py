@@ -16,13 +16,10 @@ from fuseboard_console.http_server.access import Caller
 from fuseboard_console.http_server.problems import Problem
 from fuseboard_console.text.safe_text import safe_text
 from fuseboard_console.text.suggestions import did_you_mean
-from fuseboard_engine.dead_letters.letter import LetterSelection, StoreUnavailable
-from fuseboard_storage.stores.dead_letters import SqliteDeadLetters
+from fuseboard_engine.commands import WITHOUT_ADAPTER
+from fuseboard_engine.dead_letters.letter import LetterSelection
 
 router = APIRouter(tags=["commands"])
-
-FOR_ALL = ("reset_all", "dlq_retry", "dlq_stop", "resume")
-"""Verbs that name no adapter."""
 
 
 async def reset_adapter(service: RecordingService, caller: Caller, name: str) -> dict[str, Any]:
@@ -51,16 +48,12 @@ async def change_letters(
     body: LetterIds,
 ) -> Response:
     """Archive, unarchive, discard or purge dead letters. The command `dlq_retry` retries those in its `args.ids`."""
-    await service.board()
     selection, now = LetterSelection(ids=tuple(body.ids)), service.host_time()
-    try:
-        async with SqliteDeadLetters.open(service.recording().path, reading=False) as store:
-            if action == "purge":
-                changes = await store.purge(selection, now, caller.name)
-            else:
-                changes = await store.change(action, selection, now, caller.name)
-    except StoreUnavailable as error:
-        raise Problem(503, "recording unavailable", f"{error} Nothing was changed.") from error
+    async with service.dead_letters(reading=False) as store:
+        if action == "purge":
+            changes = await store.purge(selection, now, caller.name)
+        else:
+            changes = await store.change(action, selection, now, caller.name)
     changed = sum(len(change.ids) for change in changes)
     return answer(request, caller, {"done": changed == len(set(body.ids)), "changed": changed})
 
@@ -68,7 +61,7 @@ async def change_letters(
 async def _send(service: RecordingService, caller: Caller, wanted: CommandRequest) -> dict[str, Any]:
     """Send a command to the engines that it concerns, and return the outcomes."""
     names = (wanted.engine,) if wanted.engine else ()
-    if wanted.verb in FOR_ALL:
+    if wanted.verb in WITHOUT_ADAPTER:
         board, adapter, having = await service.board(), "", []
     elif wanted.adapter:
         board, rows = await service.rows(wanted.adapter)

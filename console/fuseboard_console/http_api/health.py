@@ -14,6 +14,7 @@ from fuseboard_console.http_api.commands import reset_adapter
 from fuseboard_console.http_api.dependencies import Operator, Reader, Service
 from fuseboard_console.http_api.models import Adapters, CommandAnswer, Failures, History, Live, Ready, System
 from fuseboard_console.http_api.openapi import answers, readable
+from fuseboard_console.views.lists.status import adapters_json
 from fuseboard_engine.events import AttemptFailed
 
 
@@ -54,7 +55,7 @@ async def system(request: Request, caller: Reader, service: Service) -> Response
 async def adapters(request: Request, caller: Reader, service: Service) -> Response:
     """Answer with every adapter, the most severe first."""
     board = await service.board()
-    return answer(request, caller, {"adapters": responses.adapters(board, service.file.name, service.time(board))})
+    return answer(request, caller, {"adapters": adapters_json(board, service.time(board))})
 
 
 @router.get("/health/adapters/{name:adapter}/history", responses=readable(History, 404))
@@ -81,7 +82,7 @@ async def reset(request: Request, caller: Operator, service: Service, name: str)
 async def adapter(request: Request, caller: Reader, service: Service, name: str) -> Response:
     """Answer with one adapter, once for each engine instance that has it."""
     board, rows = await service.rows(name)
-    every = responses.adapters(board, service.file.name, service.time(board))
+    every = adapters_json(board, service.time(board))
     return answer(request, caller, {"adapters": [one for one in every if one["adapter"] == rows[0].name]})
 
 
@@ -90,7 +91,6 @@ async def failures(
     request: Request, caller: Reader, service: Service, limit: Annotated[int, Query(ge=1, le=1000)] = 20
 ) -> Response:
     """Answer with the latest failures, newest first."""
-    await service.board()
-    found = await service.recording().failures(limit, None)
+    found = await (await service.recording()).failures(limit, None)
     shown = [responses.failure(entry) for entry in found if isinstance(entry.event, AttemptFailed)]
     return answer(request, caller, {"failures": shown})

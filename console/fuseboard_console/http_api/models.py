@@ -5,9 +5,17 @@ Times are UTC microseconds, durations seconds, shares 0 to 1. Answers may have m
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
+
+from fuseboard_engine.commands import VERBS
+
+if TYPE_CHECKING:
+    Verb = str
+else:
+    Verb = Literal[*VERBS]
+    """A verb of an operator's command."""
 
 Time = Annotated[int, Field(description="UTC microseconds", examples=[1_795_900_000_000_000])]
 Share = Annotated[float, Field(description="0 to 1")]
@@ -290,21 +298,7 @@ class CommandRequest(BaseModel):
         json_schema_extra={"examples": [{"verb": "open_for", "adapter": "prefect", "args": {"seconds": 60}}]},
     )
 
-    verb: Literal[
-        "reset",
-        "reset_all",
-        "force_open",
-        "open_for",
-        "half_open",
-        "disable",
-        "metrics_only",
-        "enable",
-        "dlq_retry",
-        "dlq_stop",
-        "resume",
-        "inject",
-        "heal",
-    ]
+    verb: Verb
     adapter: Annotated[
         str, Field(max_length=10_000, description="the adapter it concerns; empty for verbs that concern all")
     ] = ""

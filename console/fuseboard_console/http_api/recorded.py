@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Annotated, Any, Final, Literal
 
-import msgspec
-from fastapi import APIRouter, Query, Request
+from fastapi import APIRouter, Depends, Query, Request
 from pydantic import AwareDatetime, BeforeValidator, Field, TypeAdapter, ValidationError
 from starlette.responses import Response, StreamingResponse
 
@@ -22,10 +22,12 @@ from fuseboard_console.http_api.models import (
     EventPage,
     FailurePage,
     Metrics,
+    MetricsStep,
     RoutePage,
     RunPage,
 )
 from fuseboard_console.http_api.openapi import readable, streamed
+from fuseboard_console.http_api.service import RecordingService
 from fuseboard_console.http_api.stream import Wanted
 from fuseboard_console.http_server.problems import Problem
 from fuseboard_console.operator.audit import recorded_audit
@@ -34,13 +36,13 @@ from fuseboard_console.text.safe_text import safe_text
 from fuseboard_console.views.dead_letters.masking import masked
 from fuseboard_console.views.dead_letters.text import dead_letters_json
 from fuseboard_console.views.events.audit import audit_fields
-from fuseboard_console.views.lists.status import status_json
+from fuseboard_console.views.events.text import event_fields
+from fuseboard_console.views.lists.status import chains_json, engines_json, totals_json
 from fuseboard_console.views.workflows.text import workflows_json
-from fuseboard_engine.dead_letters.letter import ACTIVE, Category, LetterSelection, Status, StoreUnavailable
-from fuseboard_engine.events import AttemptFailed, RouteFinished
+from fuseboard_engine.dead_letters.letter import ACTIVE, Category, LetterSelection, Status
+from fuseboard_engine.events import AttemptFailed, Event, RouteFinished
 from fuseboard_storage.board.board import Entry
 from fuseboard_storage.recording.event_query import event_filter, microseconds
-from fuseboard_storage.stores.dead_letters import SqliteDeadLetters
 
 router = APIRouter(prefix="/api", tags=["recorded"])
 
@@ -69,6 +71,7 @@ Moment = Annotated[
 ]
 Text = Annotated[str, Query(max_length=10_000)]
 OptionalText = Annotated[str | None, Query(max_length=10_000)]
+Kinds = Annotated[list[str] | None, Query(max_length=50, description="only of these kinds")]
 
 
 def _number(cursor: str) -> int | None:
@@ -80,114 +83,86 @@ def _number(cursor: str) -> int | None:
     return int(cursor)
 
 
-def _next(found: list[Entry], limit: int) -> str | None:
-    """Return the cursor of the events before these, which are newest first."""
-    return str(found[-1].seq) if len(found) == limit else None
+@dataclass(frozen=True)
+class EventPart:
+    """A part of the recorded events, newest first: what a request selects by its query."""
+
+    limit: Limit = 50
+    cursor: Cursor = ""
+    adapter: OptionalText = None
+    task: OptionalText = None
+    since: Moment = None
+    until: Moment = None
+
+    @property
+    def filters(self) -> dict[str, Any]:
+        """The arguments of the recording's queries for events."""
+        return {
+            "task": self.task,
+            "since": self.since,
+            "until": self.until,
+            "before": _number(self.cursor),
+        }
+
+    async def read(self, service: RecordingService, kinds: type[Event] | list[str]) -> dict[str, Any]:
+        """Return the events of these kinds (empty: of all) and the cursor of the next part."""
+        recording = await service.recording()
+        try:
+            found = await recording.events(
+                kinds=kinds, limit=self.limit, newest_first=True, adapter=self.adapter, **self.filters
+            )
+        except ValueError as error:
+            raise _unknown_kind(error) from error
+        return {"events": [event_fields(entry) for entry in found], "next": self.next_cursor(found)}
+
+    def next_cursor(self, found: list[Entry]) -> str | None:
+        """Return the cursor of the part after these entries; None if there is none."""
+        return str(found[-1].seq) if len(found) == self.limit else None
 
 
-def _event(entry: Entry) -> dict[str, Any]:
-    return {"seq": entry.seq, "instance": entry.instance, **msgspec.to_builtins(entry.event)}
+Part = Annotated[EventPart, Depends()]
 
 
 @router.get("/chains", responses=readable(Chains))
 async def chains(request: Request, caller: Reader, service: Service) -> Response:
     """Answer with the chains: how many tasks are answered, by which adapter, and which are skipped."""
     board = await service.board()
-    found = status_json(board, service.file.name, service.time(board))["chains"]
-    return answer(request, caller, {"chains": found})
+    return answer(request, caller, {"chains": chains_json(board, service.time(board))})
 
 
 @router.get("/engines", responses=readable(Engines))
 async def engines(request: Request, caller: Reader, service: Service) -> Response:
     """Answer with the engine instances, and the totals of each engine name over all its processes."""
     board = await service.board()
-    status = status_json(board, service.file.name, service.time(board))
-    return answer(request, caller, {"engines": status["engines"], "totals": status["totals"]})
+    now = service.time(board)
+    return answer(request, caller, {"engines": engines_json(board, now), "totals": totals_json(board, now)})
 
 
 @router.get("/failures", responses=readable(FailurePage, 404))
-async def failures(
-    request: Request,
-    caller: Reader,
-    service: Service,
-    limit: Limit = 50,
-    cursor: Cursor = "",
-    adapter: OptionalText = None,
-    task: OptionalText = None,
-    since: Moment = None,
-    until: Moment = None,
-) -> Response:
+async def failures(request: Request, caller: Reader, service: Service, part: Part) -> Response:
     """Answer with failures, newest first; probes that were too slow are among them."""
-    before = _number(cursor)
-    await service.board()
-    found = await service.recording().failures(limit, adapter, task=task, since=since, until=until, before=before)
-    if adapter is not None and not found:
-        await service.rows(adapter)
+    recording = await service.recording()
+    found = await recording.failures(part.limit, part.adapter, **part.filters)
+    if part.adapter is not None and not found:
+        await service.rows(part.adapter)
     shown = [responses.failure(entry) for entry in found if isinstance(entry.event, AttemptFailed)]
-    return answer(request, caller, {"failures": shown, "next": _next(found, limit)})
+    return answer(request, caller, {"failures": shown, "next": part.next_cursor(found)})
 
 
 @router.get("/routes", responses=readable(RoutePage))
-async def routes(
-    request: Request,
-    caller: Reader,
-    service: Service,
-    limit: Limit = 50,
-    cursor: Cursor = "",
-    adapter: Annotated[str | None, Query(max_length=10_000, description="the adapter that answered")] = None,
-    task: OptionalText = None,
-    since: Moment = None,
-    until: Moment = None,
-) -> Response:
-    """Answer with the routes of tasks that ended, newest first, with their attempts.
+async def routes(request: Request, caller: Reader, service: Service, part: Part) -> Response:
+    """Answer with the routes of tasks that ended, newest first, with their attempts; `adapter` is who answered.
 
     Ordinary successes are kept for a short time only; see the retention of the recording.
     """
-    before = _number(cursor)
-    await service.board()
-    found = await service.recording().events(
-        kinds=RouteFinished,
-        limit=limit,
-        newest_first=True,
-        adapter=adapter,
-        task=task,
-        since=since,
-        until=until,
-        before=before,
-    )
-    return answer(request, caller, {"routes": [_event(entry) for entry in found], "next": _next(found, limit)})
+    found = await part.read(service, RouteFinished)
+    return answer(request, caller, {"routes": found["events"], "next": found["next"]})
 
 
 @router.get("/events", responses=readable(EventPage))
-async def events(
-    request: Request,
-    caller: Reader,
-    service: Service,
-    limit: Limit = 50,
-    cursor: Cursor = "",
-    kind: Annotated[list[str] | None, Query(max_length=50, description="only of these kinds")] = None,
-    adapter: OptionalText = None,
-    task: OptionalText = None,
-    since: Moment = None,
-    until: Moment = None,
-) -> Response:
+async def events(request: Request, caller: Reader, service: Service, part: Part, kind: Kinds = None) -> Response:
     """Answer with recorded events, newest first."""
-    before = _number(cursor)
-    await service.board()
-    try:
-        found = await service.recording().events(
-            kinds=kind or (),
-            limit=limit,
-            newest_first=True,
-            adapter=adapter,
-            task=task,
-            since=since,
-            until=until,
-            before=before,
-        )
-    except ValueError as error:
-        raise _unknown_kind(error) from error
-    return answer(request, caller, {"events": [_event(entry) for entry in found], "next": _next(found, limit)})
+    return answer(request, caller, await part.read(service, kind or []))
 
 
 @router.get("/events/stream", response_class=StreamingResponse, responses=streamed(EventMessage))
@@ -196,7 +171,7 @@ async def stream(
     caller: Reader,
     service: Service,
     streams: Streams,
-    kind: Annotated[list[str] | None, Query(max_length=50, description="only of these kinds")] = None,
+    kind: Kinds = None,
     adapter: Annotated[str, Query(max_length=10_000, description="only events that name it")] = "",
 ) -> Response:
     """Send recorded events as they happen (server-sent events); `Last-Event-ID` resumes after that event.
@@ -209,8 +184,7 @@ async def stream(
     except ValueError as error:
         raise _unknown_kind(error) from error
     streams.check_room()
-    await service.board()
-    service.recording()  # raises a Problem while the file is missing
+    await service.recording()  # raises a Problem while the file is missing
     wanted = Wanted(frozenset(kinds), adapter, caller.sees_texts)
     headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
     last_id = request.headers.get("last-event-id", "")
@@ -237,13 +211,9 @@ async def dead_letters(
     selection = LetterSelection(
         statuses=tuple(status or ACTIVE), task_type=task_type, category=category, text=text, engine=engine
     )
-    await service.board()
-    try:
-        async with SqliteDeadLetters.open(service.recording().path) as store:
-            found = await store.find(selection, now, limit, below)
-            figures = await store.statistics(now)
-    except StoreUnavailable as error:
-        raise Problem(503, "recording unavailable", str(error)) from error
+    async with service.dead_letters() as store:
+        found = await store.find(selection, now, limit, below)
+        figures = await store.statistics(now)
     content = dead_letters_json([masked(one) for one in found], figures, service.file.name)
     content["next"] = str(found[-1].id) if len(found) == limit else None
     return answer(request, caller, content, masked=True)
@@ -262,8 +232,7 @@ async def runs(
     """Answer with saved workflow runs and their nodes, the last changed first. Results need a token."""
     changed, _, id = cursor.partition("-")
     before = (_number(changed) or 0, id) if cursor else None
-    await service.board()
-    recording = service.recording()
+    recording = await service.recording()
     found = await recording.workflow_runs(
         limit, run=run, unfinished=unfinished, before=before, results=caller.sees_texts
     )
@@ -286,16 +255,16 @@ async def audit(
     until: Moment = None,
 ) -> Response:
     """Answer with operators' commands, newest first: who, when, what, and what followed."""
-    skipped = _number(cursor) or 0
-    board = await service.board()
-    every = await recorded_audit(service.recording(), board, adapter=adapter, actor=actor, since=since, until=until)
+    left = _number(cursor)
+    recording, board = await service.recording(), await service.board()
+    every = await recorded_audit(recording, board, adapter=adapter, actor=actor, since=since, until=until)
     if adapter is not None and not every:
         await service.rows(adapter)
     followed = followed_of(board)
     # The end of the list does not move: a place counted from there stays, whatever is recorded meanwhile.
-    first = len(every) - skipped if cursor else 0
-    found = every[max(0, first) : max(0, first) + limit]
-    rest = len(every) - max(0, first) - len(found)
+    first = 0 if left is None else max(0, len(every) - left)
+    found = every[first : first + limit]
+    rest = len(every) - first - len(found)
     shown = [audit_fields(entry, followed.get((entry.key[0], entry.done_at or 0), ())) for entry in found]
     return answer(request, caller, {"commands": shown, "next": str(rest) if rest > 0 else None})
 
@@ -311,8 +280,7 @@ async def metrics(
     step: Annotated[float | None, Query(ge=1, le=1e9, allow_inf_nan=False, description="seconds")] = None,
 ) -> Response:
     """Answer with calls, rates and latencies per adapter, for each step of time or for the whole time."""
-    await service.board()
-    found = await service.recording().metrics(adapter=adapter, since=since, until=until, step=step)
+    found = await (await service.recording()).metrics(adapter=adapter, since=since, until=until, step=step)
     if adapter is not None and not found:
         await service.rows(adapter)
     if len(found) > MOST_STEPS:
@@ -320,7 +288,11 @@ async def metrics(
             f"This answer would have {len(found):,} steps; at most {MOST_STEPS:,}. Ask for less time or longer steps."
         )
         raise Problem(422, "invalid request", detail)
-    return answer(request, caller, {"metrics": [responses.metrics_step(one) for one in found]})
+    return answer(
+        request,
+        caller,
+        {"metrics": [MetricsStep.model_validate(one, from_attributes=True).model_dump() for one in found]},
+    )
 
 
 def _unknown_kind(error: ValueError) -> Problem:

@@ -13,7 +13,6 @@ from fuseboard_engine.events import AttemptFailed, RouteFinished
 from fuseboard_storage.board.board import AdapterRow, Board, Entry
 from fuseboard_storage.board.histogram import PER_DOUBLING, upper_bound
 from fuseboard_storage.board.presence import presence
-from fuseboard_storage.recording.metric_steps import AdapterMetrics
 
 READY_SHARE = 0.5  # ready while more than this share of the adapters is healthy
 CALLS = 50  # the last calls that a short history shows
@@ -51,12 +50,6 @@ def system(board: Board, file: str, now: int) -> dict[str, Any]:
     for adapter in adapters:
         states[adapter["state"]] = states.get(adapter["state"], 0) + 1
     return {**status, **readiness(board, now)[1], "connection": status["connection"], "breakers": states}
-
-
-def adapters(board: Board, file: str, now: int) -> list[dict[str, Any]]:
-    """Return every adapter, as in `fuseboard status --json`."""
-    every: list[dict[str, Any]] = status_json(board, file, now)["adapters"]
-    return every
 
 
 def history(board: Board, rows: list[AdapterRow], *, full: bool) -> dict[str, Any]:
@@ -99,25 +92,6 @@ def failure(entry: Entry) -> dict[str, Any]:
         "error_type": attempt.error_type,
         "error": attempt.error,
         "then": event.then if attempt.outcome != "success" else None,
-    }
-
-
-def metrics_step(step: AdapterMetrics) -> dict[str, Any]:
-    """Return what one adapter did in one step of time."""
-    return {
-        "at": step.at,
-        "seconds": step.seconds,
-        "adapter": step.adapter,
-        "calls": step.calls,
-        "successes": step.successes,
-        "failures": step.failures,
-        "timeouts": step.timeouts,
-        "rejections": step.rejections,
-        "rate": step.rate,
-        "success_rate": step.success_rate,
-        "p50": step.p50,
-        "p95": step.p95,
-        "p99": step.p99,
     }
 
 

@@ -12,11 +12,13 @@ from fuseboard_console.http_server.problems import Problem
 from fuseboard_console.operator.command_target import instances_to_ask
 from fuseboard_console.text.safe_text import safe_text
 from fuseboard_console.text.suggestions import did_you_mean, rows_named
+from fuseboard_engine.dead_letters.letter import StoreUnavailable
 from fuseboard_storage.backend.values import CommandStatus, Target
 from fuseboard_storage.board.board import AdapterRow, Board
 from fuseboard_storage.board.presence import time_of
 from fuseboard_storage.recording.recording import Recording
 from fuseboard_storage.recording.tail import Tail
+from fuseboard_storage.stores.dead_letters import SqliteDeadLetters
 
 MAX_NAME: Final = 200
 """Characters of an unknown name that are compared and repeated."""
@@ -63,13 +65,38 @@ class RecordingService:
         """Return the time of the host's clock, UTC microseconds."""
         return self._now()
 
-    def recording(self) -> Recording:
-        """Return the open recording."""
+    @property
+    def newest(self) -> int:
+        """The number of the last entry that the Board has."""
+        return self._opened_tail().board.seq
+
+    async def recording(self) -> Recording:
+        """Return the recording that is at the path now.
+
+        Raises:
+            Problem: 503 while there is none.
+        """
+        await self.board()
         recording = self._opened_tail().recording
         if recording is None:
             name = safe_text(self.file.name, MAX_NAME)
             raise Problem(503, "recording unavailable", f"{name} is missing. Try again when it is back.")
         return recording
+
+    @contextlib.asynccontextmanager
+    async def dead_letters(self, *, reading: bool = True) -> AsyncIterator[SqliteDeadLetters]:
+        """Open the dead letters of the recording.
+
+        Raises:
+            Problem: 503 while they cannot be read or changed; nothing was changed then.
+        """
+        path = (await self.recording()).path
+        try:
+            async with SqliteDeadLetters.open(path, reading=reading) as store:
+                yield store
+        except StoreUnavailable as error:
+            unchanged = "" if reading else " Nothing was changed."
+            raise Problem(503, "recording unavailable", f"{error}{unchanged}") from error
 
     def _opened_tail(self) -> Tail:
         if self._tail is None:
@@ -115,13 +142,21 @@ class RecordingService:
             actor: The operator, as shown in the audit.
             args: The verb's own arguments.
         """
-        recording = self.recording()
+        recording = await self.recording()
         ids = await recording.ask_many(verb, targets, actor=actor, args=dict(args or {}), expires_in=self._expires_in)
         return [await recording.outcome(id) for id in ids]
 
 
-def outcome_of(statuses: Sequence[CommandStatus]) -> tuple[int, dict[str, Any]]:
-    """Return the HTTP status and the answer for the outcomes of commands: 200 if all are done."""
+_REFUSALS: Final = {"expired": (504, "command not taken"), "failed": (409, "command refused")}
+"""The HTTP status and the kind of problem for a command that is not done; the first that applies."""
+
+
+def check_outcome(statuses: Sequence[CommandStatus]) -> dict[str, Any]:
+    """Return the answer for commands that are done.
+
+    Raises:
+        Problem: 409 if an engine refused one, 504 if no engine took it. Its members have every outcome.
+    """
     outcomes = [
         {
             "command": status.id,
@@ -133,21 +168,8 @@ def outcome_of(statuses: Sequence[CommandStatus]) -> tuple[int, dict[str, Any]]:
         for status in statuses
     ]
     found = {status.status for status in statuses}
-    code = 504 if "expired" in found else 409 if "failed" in found else 200
-    return code, {"done": code == 200, "outcomes": outcomes}
-
-
-_KINDS: Final = {409: "command refused", 504: "command not taken"}
-
-
-def check_outcome(statuses: Sequence[CommandStatus]) -> dict[str, Any]:
-    """Return the answer for commands that are done.
-
-    Raises:
-        Problem: 409 if an engine refused one, 504 if no engine took it. Its members have every outcome.
-    """
-    code, answer = outcome_of(statuses)
-    if code == 200:
-        return answer
-    first = next(status for status in statuses if status.status != "done")
-    raise Problem(code, _KINDS[code], safe_text(first.detail, 400), **answer)
+    for refusal, (code, kind) in _REFUSALS.items():
+        if refusal in found:
+            first = next(status for status in statuses if status.status != "done")
+            raise Problem(code, kind, safe_text(first.detail, 400), done=False, outcomes=outcomes)
+    return {"done": True, "outcomes": outcomes}

@@ -8,13 +8,11 @@ from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
-import msgspec
-
 from fuseboard_console.http_api.responses import without_texts
 from fuseboard_console.http_api.service import RecordingService
 from fuseboard_console.http_server.problems import Problem
 from fuseboard_console.text.safe_json import safe_json
-from fuseboard_console.views.events.text import adapters_of, kind_of
+from fuseboard_console.views.events.text import adapters_of, event_fields, kind_of
 from fuseboard_storage.board.board import Entry
 from fuseboard_storage.errors import RecordingError
 from fuseboard_storage.recording.recording import SLICE
@@ -66,7 +64,7 @@ class _Batch:
     def _message(self, place: int, entry: Entry, texts: bool) -> bytes:
         key = place, texts
         if key not in self._messages:
-            body: dict[str, Any] = {"seq": entry.seq, "instance": entry.instance, **msgspec.to_builtins(entry.event)}
+            body = event_fields(entry)
             self._messages[key] = message(
                 kind_of(entry.event), body if texts else without_texts(body), f"{self._tag}-{entry.seq}"
             )
@@ -132,10 +130,6 @@ class EventStreams:
         self._tag = ""  # of the file that is read
         self._newest = 0  # the number of the last event that was handed on
 
-    def __len__(self) -> int:
-        """Return the number of clients."""
-        return len(self._subscribers)
-
     async def close(self) -> None:
         """End all streams; clients resume elsewhere with their last id."""
         self._closed = True
@@ -196,7 +190,7 @@ class EventStreams:
         if tag != self._tag:
             yield REPLACED
             return
-        recording, after = self._service.recording(), int(number)
+        recording, after = await self._service.recording(), int(number)
         extent = await recording.extent()
         if after < extent.pruned:
             yield message("gap", {"from": after + 1, "to": extent.pruned})
@@ -219,13 +213,12 @@ class EventStreams:
 
     async def _read_on(self) -> None:
         """Hand on what was recorded since the last call."""
-        board = await self._service.board()
+        recording = await self._service.recording()
         tag = file_tag(self._service.file)
         if tag != self._tag:
             self._tag, self._newest = tag, 0
             self._put(_Replaced())
-        recording = self._service.recording()
-        while self._newest < board.seq and (part := await recording.slice(self._newest, SLICE)):
+        while self._newest < self._service.newest and (part := await recording.slice(self._newest, SLICE)):
             self._newest = part[-1].seq
             self._put(_Batch(self._tag, readable(part)))
 

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Final, NamedTuple, TypeVar
 
+from fuseboard_engine.commands import VERBS
 from fuseboard_engine.events import (
     AdapterAdded,
     AdapterRemoved,
@@ -30,21 +31,8 @@ from fuseboard_engine.routing.route import OF_THIS_CALL
 from fuseboard_engine.scenario_derivation.observed_calls import ANSWERED, CountedCalls, Failure, ObservedCalls
 from fuseboard_engine.scenario_derivation.observed_traffic import ObservedTraffic, order_of
 
-OPERATORS_VERBS: Final = frozenset(
-    (
-        "reset",
-        "reset_all",
-        "force_open",
-        "open_for",
-        "half_open",
-        "disable",
-        "metrics_only",
-        "enable",
-        "dlq_retry",
-        "resume",
-    )
-)
-"""The commands of operators that a scenario repeats."""
+OPERATORS_VERBS: Final = frozenset(VERBS) - {"dlq_stop", "inject", "heal"}
+"""The commands of operators that a scenario repeats; it repeats faults by their events."""
 
 HELD_BY: Final = {
     "open": "open_for",

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from fuseboard_engine.breaker.policy import BreakerPolicy
+from fuseboard_engine.commands import WITHOUT_ADAPTER
 from fuseboard_engine.retry.policy import RetryPolicy
 from fuseboard_engine.scenario_derivation.observation import Observation
 from fuseboard_engine.scenario_derivation.one_line import OneLine
 from fuseboard_engine.scenario_derivation.policies import differing
-from fuseboard_engine.scenario_file.step import WITHOUT_ADAPTER
 
 SHORTEST: float = 0.001
 """Seconds between steps that follow each other, and for which no engine runs at least."""

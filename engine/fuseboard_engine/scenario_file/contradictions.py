@@ -10,7 +10,7 @@ from fuseboard_engine.documents.validation_errors import did_you_mean
 from fuseboard_engine.scenario_file.engine_part import engine_contradictions
 from fuseboard_engine.scenario_file.expectation_checks import expectation_contradictions
 from fuseboard_engine.scenario_file.proxy import proxy_contradictions
-from fuseboard_engine.scenario_file.step import PARAMETERS, WITHOUT_ADAPTER
+from fuseboard_engine.scenario_file.step import COMMANDS_WITHOUT_ADAPTER, PARAMETERS
 from fuseboard_engine.scenario_file.workflow import workflow_contradictions
 
 MOST_REPETITIONS = 10_000
@@ -62,7 +62,7 @@ def _unused_fields(where: Location, step: Mapping[str, Any]) -> Iterator[tuple[L
     for name in ("adapter", "tag"):
         if step.get(name) is not None and command == "reset_all":
             yield (*where, name), "reset_all applies to every adapter; remove this, or write command: reset"
-        elif step.get(name) is not None and command in WITHOUT_ADAPTER:
+        elif step.get(name) is not None and command in COMMANDS_WITHOUT_ADAPTER:
             yield (*where, name), f"{command} does not apply to an adapter; remove this"
     if any(step.get(name) is not None for name in ("for", "lasts")) and fault is None and not step.get("operator"):
         yield (*where, "for"), "only a fault uses this; remove it"

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal, Self
 
 from pydantic import Field, create_model, field_validator, model_validator
 
-from fuseboard_engine.commands import VERBS
+from fuseboard_engine.commands import VERBS, WITHOUT_ADAPTER
 from fuseboard_engine.documents.validation_errors import did_you_mean
 from fuseboard_engine.faults.table import FAULTS
 from fuseboard_engine.network_faults.table import NETWORK_FAULTS
@@ -58,8 +58,8 @@ CHANGES_OF_LETTERS: Final = ("dlq_archive", "dlq_unarchive", "dlq_discard", "dlq
 """The commands on dead letters that an operator gives to the store, and a scenario to its engine."""
 COMMANDS: Final = (*VERBS, *CHANGES_OF_LETTERS)
 """The commands of a scenario."""
-WITHOUT_ADAPTER = ("reset_all", "dlq_retry", "dlq_stop", "resume", *CHANGES_OF_LETTERS)
-"""The commands that do not concern one adapter."""
+COMMANDS_WITHOUT_ADAPTER: Final = (*WITHOUT_ADAPTER, *CHANGES_OF_LETTERS)
+"""The commands of a scenario that do not concern one adapter."""
 
 
 class StepPart(_FaultParameters):
@@ -131,7 +131,7 @@ class StepPart(_FaultParameters):
             raise ValueError("set the adapter of this step, or a tag")
         elif self.fault is not None and self.fault not in FAULTS:
             raise ValueError(f"{self.fault} is a fault of the network: name a proxy in place of an adapter")
-        if self.command not in (None, *WITHOUT_ADAPTER) and self.adapter is None and self.tag is None:
+        if self.command not in (None, *COMMANDS_WITHOUT_ADAPTER) and self.adapter is None and self.tag is None:
             raise ValueError(f"set the adapter to {self.command}, or a tag")
         return self
 

@@ -43,6 +43,10 @@ def kind_of(event: Event) -> str:
 
 
 def event_json(entry: Entry) -> str:
-    """Return an entry as one line of JSON. Times are UTC microseconds, durations seconds."""
-    body: dict[str, Any] = msgspec.to_builtins(entry.event)
-    return safe_json({"seq": entry.seq, "instance": entry.instance, **body})
+    """Return an entry as one line of JSON; see `event_fields`."""
+    return safe_json(event_fields(entry))
+
+
+def event_fields(entry: Entry) -> dict[str, Any]:
+    """Return an entry as plain values. Times are UTC microseconds, durations seconds."""
+    return {"seq": entry.seq, "instance": entry.instance, **msgspec.to_builtins(entry.event)}

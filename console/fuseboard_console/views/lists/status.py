@@ -228,7 +228,6 @@ def _down_since(view: AdapterView, now: int) -> str:
 def status_json(board: Board, file: str, now: int) -> dict[str, Any]:
     """Return the status as plain values. Times are UTC microseconds, durations seconds, shares 0..1."""
     connection = connection_of(board, now)
-    by_name = board.totals()
     return {
         "schema": SCHEMA,
         "file": file,
@@ -238,26 +237,12 @@ def status_json(board: Board, file: str, now: int) -> dict[str, Any]:
             "age": round(connection.age, 3),
             "since": connection.since or None,
         },
-        "engines": [
-            {
-                "instance": instance.id,
-                "name": instance.name,
-                "host": instance.host,
-                "pid": instance.pid,
-                "state": presence(instance, now),
-                "started_at": instance.started_at,
-                "heartbeat_at": instance.heartbeat_at,
-                "ended_at": instance.ended_at,
-                "reason": instance.reason or None,
-                "gone": instance.gone,
-            }
-            for instance in board.instances.values()
-        ],
+        "engines": engines_json(board, now),
         "tasks": {"routed": board.tasks, "answered": board.tasks_ok, "degraded": board.tasks_degraded},
         "batch_totals": {"ended": board.batches_ended, "accepted_in_part": board.batches_partial},
-        "breaker_opens": _opening_count(by_name),
+        "breaker_opens": _opening_count(board.totals()),
         "overdue_calls": sum(row.overdue for row in board.rows()),
-        "totals": [_totals(board, name, totals, now) for name, totals in by_name.items()],
+        "totals": totals_json(board, now),
         "events_dropped": board.dropped,
         "recording_restarted": None
         if board.restarted is None
@@ -267,12 +252,46 @@ def status_json(board: Board, file: str, now: int) -> dict[str, Any]:
             "moved_to": board.restarted.moved_to or None,
             "dead_letters_left": board.restarted.letters,
         },
-        "chains": [_chain(view) for view in chain_views(board, now)],
-        "adapters": [_adapter(board, view) for view in views_of(board, now)],
+        "chains": chains_json(board, now),
+        "adapters": adapters_json(board, now),
         "dead_letters": {status: count for status, count in board.dead_letters.items() if count},
         "workflows": [_workflow(run) for run in reversed(board.workflows.values())],
         "batches": [_batch(batch) for batch in board.batches],
     }
+
+
+def engines_json(board: Board, now: int) -> list[dict[str, Any]]:
+    """Return the engine instances as plain values."""
+    return [
+        {
+            "instance": instance.id,
+            "name": instance.name,
+            "host": instance.host,
+            "pid": instance.pid,
+            "state": presence(instance, now),
+            "started_at": instance.started_at,
+            "heartbeat_at": instance.heartbeat_at,
+            "ended_at": instance.ended_at,
+            "reason": instance.reason or None,
+            "gone": instance.gone,
+        }
+        for instance in board.instances.values()
+    ]
+
+
+def totals_json(board: Board, now: int) -> list[dict[str, Any]]:
+    """Return the totals of each engine name over all its processes, as plain values."""
+    return [_totals(board, name, totals, now) for name, totals in board.totals().items()]
+
+
+def chains_json(board: Board, now: int) -> list[dict[str, Any]]:
+    """Return the chains as plain values, the most severe first."""
+    return [_chain(view) for view in chain_views(board, now)]
+
+
+def adapters_json(board: Board, now: int) -> list[dict[str, Any]]:
+    """Return the adapters as plain values, the most severe first."""
+    return [_adapter(board, view) for view in views_of(board, now)]
 
 
 def _totals(board: Board, name: str, totals: EngineTotals, now: int) -> dict[str, Any]:
